@@ -1,0 +1,16 @@
+//! The pure core: what things are and how is decided. No IO, no tokio, no clock, no randomness of
+//! its own, no logging. Every state machine here and in the pure halves of `sip` and `media` has
+//! three doors: **handle one event, drain the actions, then wait** until `next_timeout`.
+
+pub mod call;
+pub mod desk;
+pub mod id;
+pub mod name;
+pub mod number;
+pub mod prompt;
+pub mod record;
+pub mod routing;
+pub mod schedule;
+pub mod snapshot;
+pub mod time;
+pub mod zone;

@@ -1,0 +1,224 @@
+//! What is kept: one record per fact, each with the key of the row it becomes. Records are written
+//! to a journal first and applied to the database from there, so each must be safe to apply twice.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::id::{CallId, ConversationId, DecisionId, LegId, VoicemailId};
+use crate::core::name::{ChannelName, TrunkName, UserName};
+use crate::core::number::PhoneNumber;
+use crate::core::routing::{Decision, Facts, Request};
+use crate::core::time::Wall;
+
+/// One fact to keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// A call began, changed or ended: the whole row each time.
+    Call(CallRecord),
+    /// A leg began, changed or ended: the whole row each time.
+    Leg(LegRecord),
+    /// An item in an inbox began or changed: the whole row each time.
+    Conversation(ConversationRecord),
+    /// Who a conversation was given to.
+    Assignment(AssignmentRecord),
+    /// A recorded message.
+    Voicemail(VoicemailRecord),
+    /// A decision with its trace.
+    Decision(Box<DecisionRecord>),
+    /// A device registered, or renewed.
+    Registered(RegistrationRecord),
+    /// A registration ended.
+    Unregistered {
+        /// Whose.
+        user: UserName,
+        /// The Contact URI that was bound.
+        contact: String,
+    },
+}
+
+/// One phone conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Its key.
+    pub id: CallId,
+    /// The channel; `None` where the number was unknown.
+    pub channel: Option<ChannelName>,
+    /// The trunk; `None`: from one of our own phones.
+    pub trunk: Option<TrunkName>,
+    /// The caller's number, if shown.
+    pub from: Option<PhoneNumber>,
+    /// The caller's name, if shown.
+    pub from_name: Option<String>,
+    /// What was dialled, as it came where it could not be read as a number.
+    pub to: String,
+    /// When its INVITE arrived.
+    pub began: Wall,
+    /// When somebody (or the voicemail) answered.
+    pub answered: Option<Wall>,
+    /// When it was over.
+    pub ended: Option<Wall>,
+    /// Who answered.
+    pub answered_by: Option<UserName>,
+    /// How it ended, once it has: `answered`, `voicemail`, `missed`, `refused`, `failed`.
+    pub outcome: Option<CallOutcome>,
+    /// The sentence an admin reads about the end.
+    pub detail: String,
+    /// The SIP Call-ID of the caller's leg.
+    pub sip_call_id: String,
+    /// The snapshot that it was decided from.
+    pub snapshot: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallOutcome {
+    /// A person talked to the caller.
+    Answered,
+    /// The caller left a message.
+    Voicemail,
+    /// The caller hung up, or left no message.
+    Missed,
+    /// Refused with a status.
+    Refused,
+    /// Something broke.
+    Failed,
+}
+
+/// One side of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegRecord {
+    /// Its key.
+    pub id: LegId,
+    /// The call that it is a side of.
+    pub call: CallId,
+    /// The user it rang; `None`: the caller's leg.
+    pub user: Option<UserName>,
+    /// The remote URI.
+    pub uri: String,
+    /// When it began.
+    pub began: Wall,
+    /// When it was answered.
+    pub answered: Option<Wall>,
+    /// When it ended.
+    pub ended: Option<Wall>,
+    /// Its final SIP status: 200 where it was answered.
+    pub status: Option<u16>,
+    /// Why it ended, in words.
+    pub reason: String,
+}
+
+/// An item in an inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationRecord {
+    /// Its key.
+    pub id: ConversationId,
+    /// The call that made it.
+    pub call: CallId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// What it is.
+    pub item: ConversationItem,
+    /// The caller's number, if shown.
+    pub from: Option<PhoneNumber>,
+    /// When it began.
+    pub began: Wall,
+    /// Who it is assigned to.
+    pub assignee: Option<UserName>,
+}
+
+/// What a conversation of a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConversationItem {
+    /// Somebody answered.
+    Call,
+    /// Nobody did.
+    MissedCall,
+    /// Nobody did, and there is a recorded message.
+    Voicemail,
+}
+
+/// Who a conversation was given to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentRecord {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The user.
+    pub user: UserName,
+    /// When.
+    pub at: Wall,
+    /// The decision that led to it.
+    pub decision: Option<DecisionId>,
+}
+
+/// A recorded message. The same text stands in the file beside the audio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VoicemailRecord {
+    /// Its key.
+    pub id: VoicemailId,
+    /// The call.
+    pub call: CallId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The caller's number, if shown.
+    pub from: Option<PhoneNumber>,
+    /// The caller's name, if shown.
+    pub from_name: Option<String>,
+    /// When the beep sounded.
+    pub began: Wall,
+    /// Length; `None` while it is being recorded.
+    pub seconds: Option<f64>,
+    /// True once it is known that it is kept (2 s or more); false: dropped as too short.
+    pub kept: bool,
+    /// The audio: 16-bit 8 kHz mono WAV, relative to the audio directory.
+    pub file: PathBuf,
+    /// Who is told by mail.
+    pub notify: Vec<String>,
+}
+
+/// A decision with all that is needed to replay it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// Its key.
+    pub id: DecisionId,
+    /// The call; `None` where a request was refused before it became one.
+    pub call: Option<CallId>,
+    /// When.
+    pub at: Wall,
+    /// What was asked.
+    pub request: Request,
+    /// What was known.
+    pub facts: Facts,
+    /// What came out.
+    pub decision: Decision,
+}
+
+/// A device's registration that must survive a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationRecord {
+    /// Whose.
+    pub user: UserName,
+    /// The Contact URI.
+    pub contact: String,
+    /// `udp` or `tcp`, the listener's local address, and where it came from.
+    pub protocol: String,
+    /// The listener's address.
+    pub local: String,
+    /// The source of the REGISTER.
+    pub remote: String,
+    /// Call-ID of the REGISTER (RFC 3261 §10.3).
+    pub call_id: String,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+    /// User-Agent, if sent.
+    pub user_agent: Option<String>,
+    /// When it began.
+    pub registered: Wall,
+    /// When it runs out.
+    pub expires: Wall,
+}

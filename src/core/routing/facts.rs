@@ -1,0 +1,95 @@
+//! Everything that can differ between two requests to the same snapshot.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::id::CallId;
+use crate::core::name::UserName;
+use crate::core::time::Wall;
+
+/// What routing knows of the moment, apart from the configuration and the time. A stored decision
+/// carries the facts of those it considered, so that it can be replayed exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// By user. Who is missing counts as available with one registered device, free, without load.
+    #[serde(default)]
+    pub users: BTreeMap<UserName, UserFacts>,
+    /// Round robin: the user who was assigned last in this channel's rule and step.
+    #[serde(default)]
+    pub round_robin_last: Option<UserName>,
+    /// For `random`.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// What a user says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// Ready.
+    #[default]
+    Available,
+    /// Not now.
+    Away,
+}
+
+/// Whether a user is engaged in a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Busy {
+    /// Neither.
+    #[default]
+    Free,
+    /// Being rung by this call (which may be the one that asks).
+    Ringing(CallId),
+    /// Talking in this call.
+    OnCall(CallId),
+}
+
+/// The phones of one user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// Registered and fixed devices that can be rung, and external numbers.
+    pub reachable: u32,
+    /// When the latest registration that is gone ran out or was removed, and where it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<(Wall, SocketAddr)>,
+    /// Wrong passwords since then (or since the daemon started).
+    #[serde(default)]
+    pub wrong_passwords: u32,
+}
+
+impl Default for DeviceFacts {
+    fn default() -> DeviceFacts {
+        DeviceFacts {
+            reachable: 1,
+            lost: None,
+            wrong_passwords: 0,
+        }
+    }
+}
+
+/// What is known of one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UserFacts {
+    /// What the user says.
+    pub presence: Presence,
+    /// The user's phones.
+    pub devices: DeviceFacts,
+    /// Engaged in a call or not.
+    pub busy: Busy,
+    /// Until when no call is offered after the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrap_up_until: Option<Wall>,
+    /// Open conversations assigned to the user, over all kinds.
+    pub open_conversations: u32,
+    /// When something was last assigned to the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_assigned: Option<Wall>,
+    /// When the user's last call ended; `None`: none since the daemon started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_call_ended: Option<Wall>,
+}

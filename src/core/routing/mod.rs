@@ -1,0 +1,20 @@
+//! Who gets it: [`route()`] is a pure function from configuration, facts and request to a decision.
+
+mod decision;
+mod facts;
+mod request;
+
+pub use decision::{
+    Candidate, Code, Decision, Outcome, Ring, StepTrace, Trace, Via, VoicemailReason,
+};
+pub use facts::{Busy, DeviceFacts, Facts, Presence, UserFacts};
+pub use request::{Attempt, Cause, Kind, Progress, Request, Selection, To};
+
+use crate::core::snapshot::Snapshot;
+use crate::core::time::Now;
+
+/// Decides. Pure: the same arguments give the same decision, outcome and trace.
+pub fn route(snapshot: &Snapshot, facts: &Facts, request: &Request, now: Now) -> Decision {
+    let _ = (snapshot, facts, request, now);
+    todo!("owner: routing")
+}

@@ -1,0 +1,492 @@
+//! One validated, immutable, versioned configuration. A call loads it once and keeps it.
+//!
+//! The loader (`config`) is the only maker. References are by name, and the loader has checked
+//! that each of them resolves; looking one up still answers an `Option`, because state that
+//! outlives a reload may hold a name that is gone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::core::name::{
+    ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName, UserName,
+};
+use crate::core::number::{Country, PhoneNumber};
+use crate::core::prompt::Audio;
+use crate::core::schedule::Schedule;
+use crate::core::time::Wall;
+
+/// Everything that the configuration says.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Counts up by one with each successful load.
+    pub version: u64,
+    /// When it was loaded.
+    pub loaded_at: Wall,
+    /// What is not about routing.
+    pub settings: Settings,
+    /// In the order written, as is every list here.
+    pub trunks: Vec<Trunk>,
+    /// People.
+    pub users: Vec<User>,
+    /// Groups of people.
+    pub teams: Vec<Team>,
+    /// Groups of channels.
+    pub inboxes: Vec<Inbox>,
+    /// Business hours.
+    pub schedules: Vec<Arc<Schedule>>,
+    /// Ways in.
+    pub channels: Vec<Channel>,
+    /// What a reload must satisfy.
+    pub expectations: Vec<Expectation>,
+    /// All prompts: those of the configuration and those that come with the program.
+    pub prompts: HashMap<PromptName, Audio>,
+    /// Which channel owns a dialled number.
+    pub numbers: HashMap<PhoneNumber, ChannelName>,
+}
+
+impl Snapshot {
+    /// The trunk of that name.
+    pub fn trunk(&self, name: &str) -> Option<&Trunk> {
+        self.trunks.iter().find(|trunk| &*trunk.name == name)
+    }
+
+    /// The user of that name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| &*user.name == name)
+    }
+
+    /// The team of that name.
+    pub fn team(&self, name: &str) -> Option<&Team> {
+        self.teams.iter().find(|team| &*team.name == name)
+    }
+
+    /// The inbox of that name.
+    pub fn inbox(&self, name: &str) -> Option<&Inbox> {
+        self.inboxes.iter().find(|inbox| &*inbox.name == name)
+    }
+
+    /// The schedule of that name.
+    pub fn schedule(&self, name: &str) -> Option<&Arc<Schedule>> {
+        self.schedules
+            .iter()
+            .find(|schedule| &*schedule.name == name)
+    }
+
+    /// The channel of that name.
+    pub fn channel(&self, name: &str) -> Option<&Channel> {
+        self.channels.iter().find(|channel| &*channel.name == name)
+    }
+
+    /// The channel that owns a dialled number.
+    pub fn channel_of_number(&self, number: &PhoneNumber) -> Option<&Channel> {
+        self.numbers.get(number).and_then(|name| self.channel(name))
+    }
+}
+
+/// What is not about routing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `[sip]`
+    pub sip: SipSettings,
+    /// `[media]`
+    pub media: MediaSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[smtp]`; without it no mail is sent.
+    pub smtp: Option<SmtpSettings>,
+    /// How long SIGTERM lets running calls go on.
+    pub drain: Duration,
+}
+
+/// A SIP transport protocol (RFC 3261 §18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Datagrams.
+    Udp,
+    /// Streams.
+    Tcp,
+}
+
+/// A socket that SIP is taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listen {
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// Address and port; an IPv6 one takes IPv6 only.
+    pub address: SocketAddr,
+}
+
+/// Which digest algorithms phones are challenged with (RFC 8760).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestOffer {
+    /// MD5 alone: what most phones know.
+    #[default]
+    Md5,
+    /// SHA-256 alone.
+    Sha256,
+    /// SHA-256 first, then MD5.
+    Both,
+}
+
+/// `[sip]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Where SIP is taken.
+    pub listen: Vec<Listen>,
+    /// What the internet sees; `None`: the interface's own address.
+    pub public_address: Option<IpAddr>,
+    /// Destinations that see the interface's address instead. `None`: private ranges and attached networks.
+    pub local_networks: Option<Vec<IpNet>>,
+    /// Algorithms of our challenges.
+    pub digest: DigestOffer,
+    /// The realm of our challenges.
+    pub realm: String,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaSettings {
+    /// UDP ports for RTP (even) and RTCP (the next odd one).
+    pub ports: RangeInclusive<u16>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The directory of recorded audio.
+    pub audio: PathBuf,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// `smtp://`: STARTTLS where the server offers it.
+    Opportunistic,
+    /// `smtps://`: TLS from the first octet.
+    Tls,
+}
+
+/// `[smtp]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpSettings {
+    /// The server's name.
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// Protection of the connection.
+    pub security: SmtpSecurity,
+    /// The sender's address.
+    pub from: String,
+    /// User name and password, where the server asks for them.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// A password. It prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Who may send us calls: a network, and a port where one was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// A single address is a network of one.
+    pub network: IpNet,
+    /// Only requests from this port, if given.
+    pub port: Option<u16>,
+}
+
+/// Where a trunk puts the number that was dialled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberFrom {
+    /// The user part of the Request-URI.
+    #[default]
+    RequestUri,
+    /// The user part of To.
+    To,
+    /// P-Called-Party-ID (RFC 7315 §4.2).
+    PCalledPartyId,
+    /// The topmost Diversion (RFC 5806).
+    Diversion,
+}
+
+/// Where a trunk puts the caller's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallerFrom {
+    /// P-Asserted-Identity (RFC 3325) where present, else From.
+    #[default]
+    PAssertedIdentity,
+    /// From, always.
+    From,
+}
+
+/// Which caller a call to the phone network shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallerShown {
+    /// The channel's first number.
+    #[default]
+    Channel,
+    /// The number of whoever calls us.
+    Pass,
+}
+
+/// A SIP peering with a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its name.
+    pub name: TrunkName,
+    /// Who may send us calls in its name.
+    pub peers: Vec<Peer>,
+    /// How national numbers are read.
+    pub country: Option<Country>,
+    /// Where the dialled number stands.
+    pub number_from: NumberFrom,
+    /// Where the caller's number stands.
+    pub caller_from: CallerFrom,
+    /// Which caller is shown on calls through `outbound`.
+    pub caller: CallerShown,
+    /// Where calls to the phone network go; such a trunk is pinged with OPTIONS.
+    pub outbound: Option<Outbound>,
+    /// Digest credentials, answered to this trunk and its realm alone.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// The far end of a trunk, or a fixed device: a SIP URI taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outbound {
+    /// The URI as written, `sip:sip.carrier.example;transport=tcp`.
+    pub uri: String,
+    /// The user part, if any.
+    pub user: Option<String>,
+    /// Host name, or address literal without brackets.
+    pub host: String,
+    /// The port; 5060 where none was written.
+    pub port: u16,
+    /// UDP unless the URI says `transport=tcp`.
+    pub protocol: Protocol,
+}
+
+/// The licence without which no rule may name or reach a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seat {
+    /// Sales.
+    Sales,
+    /// Service.
+    Service,
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name that rules and phones use.
+    pub name: UserName,
+    /// The name that people read; the user name where none was given.
+    pub display_name: String,
+    /// Mail address.
+    pub email: Option<String>,
+    /// No seat: no rule may name or reach this person.
+    pub seat: Option<Seat>,
+    /// The password that this user's phones register with.
+    pub sip_password: Option<Secret>,
+    /// Phones with a fixed address, which do not register.
+    pub sip_contacts: Vec<Outbound>,
+    /// A number in the phone network that rings too.
+    pub external: Option<External>,
+    /// Own working hours.
+    pub schedule: Option<ScheduleName>,
+    /// Time after a call in which no other is offered.
+    pub wrap_up: Duration,
+}
+
+/// A user's number in the phone network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct External {
+    /// The number to call.
+    pub number: PhoneNumber,
+    /// Through which trunk; `None`: the call's own.
+    pub trunk: Option<TrunkName>,
+}
+
+/// Users that rules can name together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// Its name.
+    pub name: TeamName,
+    /// Main members: a rule that names the team reaches these.
+    pub members: Vec<UserName>,
+    /// Extra members: reached by hand only.
+    pub extra_members: Vec<UserName>,
+}
+
+/// A group of channels, and who has access to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbox {
+    /// Its name.
+    pub name: InboxName,
+    /// The teams with access; `None`: everybody.
+    pub teams: Option<Vec<TeamName>>,
+}
+
+/// How candidates are chosen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All at once.
+    RingAll,
+    /// One more every `ring_each`; the earlier ones go on ringing.
+    Progressive,
+    /// One at a time, in the order written.
+    Sequential,
+    /// One at a time, beginning after the one who was last assigned.
+    RoundRobin,
+    /// One at a time, fewest open conversations first.
+    LeastBusy,
+    /// One at a time, longest without a call first.
+    LongestIdle,
+    /// One at a time, in a random order.
+    Random,
+}
+
+/// Which of two equal candidates comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TieBreak {
+    /// The one assigned to latest.
+    MostRecentlyAssigned,
+    /// The one not assigned to for the longest.
+    LeastRecentlyAssigned,
+    /// The one written first.
+    Listed,
+    /// Either.
+    Random,
+}
+
+/// Whom a step seeks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The users and teams of its lists.
+    Lists,
+    /// The owner of the contact.
+    ContactOwner,
+    /// Nobody; lists may stand beside and wait.
+    Nobody,
+}
+
+/// One part of a rule: whom to offer to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whom it seeks.
+    pub target: Target,
+    /// Users by name, in the order written.
+    pub users: Vec<UserName>,
+    /// Teams, whose main members follow the users.
+    pub teams: Vec<TeamName>,
+    /// How candidates are chosen from.
+    pub strategy: Strategy,
+    /// Which of two equal candidates comes first.
+    pub tie_break: TieBreak,
+    /// How long this step may last.
+    pub ring: Duration,
+    /// How long each candidate rings alone (or until one is added, with `progressive`).
+    pub ring_each: Duration,
+    /// How many users may ring at once.
+    pub max_ringing: usize,
+}
+
+/// Which of a call channel's rules is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    /// Open.
+    WorkingHours,
+    /// Between two windows of one date.
+    Break,
+    /// Closed.
+    AfterHours,
+}
+
+/// Whom to offer to, how, and what then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Tried in order. Empty: straight to voicemail.
+    pub steps: Vec<Step>,
+    /// What the caller hears when nobody answered. In `break` and `after_hours` a special day's
+    /// own prompt takes its place.
+    pub voicemail: PromptName,
+}
+
+/// A configured way in for calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    /// The inbox it belongs to; `None`: everybody has access.
+    pub inbox: Option<InboxName>,
+    /// Dialled numbers that we own.
+    pub numbers: Vec<PhoneNumber>,
+    /// Business hours; `None`: always open.
+    pub schedule: Option<ScheduleName>,
+    /// Addresses that get voicemails and missed calls by mail.
+    pub notify: Vec<String>,
+    /// In force while open.
+    pub working_hours: Rule,
+    /// In force in a break; `None`: `after_hours`.
+    pub break_: Option<Rule>,
+    /// In force while closed.
+    pub after_hours: Rule,
+    /// Prompts in place of a special day's own, by the special day's name.
+    pub special_prompts: BTreeMap<String, PromptName>,
+    /// The longest voicemail.
+    pub voicemail_limit: Duration,
+}
+
+impl Channel {
+    /// The rule of that name; `break` falls back to `after_hours`.
+    pub fn rule(&self, name: RuleName) -> &Rule {
+        match name {
+            RuleName::WorkingHours => &self.working_hours,
+            RuleName::Break => self.break_.as_ref().unwrap_or(&self.after_hours),
+            RuleName::AfterHours => &self.after_hours,
+        }
+    }
+}
+
+/// What the admin expects of a channel at a moment; checked before every load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The moment.
+    pub at: Wall,
+    /// The channel that a call would come to.
+    pub channel: ChannelName,
+    /// What should happen.
+    pub outcome: Expected,
+    /// `channels.toml:12:1`, for the message when it does not.
+    pub place: String,
+}
+
+/// What should happen to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This prompt, straight away.
+    Voicemail(PromptName),
+    /// These users ring (all of them, and no others, in any order).
+    Rings(Vec<UserName>),
+    /// Open, break or closed.
+    Hours(crate::core::schedule::Openness),
+}

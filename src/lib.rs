@@ -1,0 +1,13 @@
+//! Ringdesk: a telephony call-routing daemon. `ARCHITECTURE.md` is the map.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod core;
+pub mod daemon;
+pub mod engine;
+pub mod media;
+pub mod notify;
+pub mod sip;
+pub mod store;
