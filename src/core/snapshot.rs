@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,17 +32,17 @@ pub struct Snapshot {
     /// What is not about routing.
     pub settings: Settings,
     /// In the order written, as is every list here.
-    pub trunks: Vec<Trunk>,
+    pub trunks: Listed<Trunk>,
     /// People.
-    pub users: Vec<User>,
+    pub users: Listed<User>,
     /// Groups of people.
-    pub teams: Vec<Team>,
+    pub teams: Listed<Team>,
     /// Groups of channels.
-    pub inboxes: Vec<Inbox>,
+    pub inboxes: Listed<Inbox>,
     /// Business hours.
-    pub schedules: Vec<Arc<Schedule>>,
+    pub schedules: Listed<Arc<Schedule>>,
     /// Ways in.
-    pub channels: Vec<Channel>,
+    pub channels: Listed<Channel>,
     /// What a reload must satisfy.
     pub expectations: Vec<Expectation>,
     /// All prompts: those of the configuration and those that come with the program.
@@ -54,39 +54,114 @@ pub struct Snapshot {
 impl Snapshot {
     /// The trunk of that name.
     pub fn trunk(&self, name: &str) -> Option<&Trunk> {
-        self.trunks.iter().find(|trunk| &*trunk.name == name)
+        self.trunks.named(name)
     }
 
     /// The user of that name.
     pub fn user(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|user| &*user.name == name)
+        self.users.named(name)
     }
 
     /// The team of that name.
     pub fn team(&self, name: &str) -> Option<&Team> {
-        self.teams.iter().find(|team| &*team.name == name)
+        self.teams.named(name)
     }
 
     /// The inbox of that name.
     pub fn inbox(&self, name: &str) -> Option<&Inbox> {
-        self.inboxes.iter().find(|inbox| &*inbox.name == name)
+        self.inboxes.named(name)
     }
 
     /// The schedule of that name.
     pub fn schedule(&self, name: &str) -> Option<&Arc<Schedule>> {
-        self.schedules
-            .iter()
-            .find(|schedule| &*schedule.name == name)
+        self.schedules.named(name)
     }
 
     /// The channel of that name.
     pub fn channel(&self, name: &str) -> Option<&Channel> {
-        self.channels.iter().find(|channel| &*channel.name == name)
+        self.channels.named(name)
     }
 
     /// The channel that owns a dialled number.
     pub fn channel_of_number(&self, number: &PhoneNumber) -> Option<&Channel> {
         self.numbers.get(number).and_then(|name| self.channel(name))
+    }
+}
+
+/// What an admin gives a name to.
+pub trait Named {
+    /// The name.
+    fn name(&self) -> &str;
+}
+
+macro_rules! named {
+    ($($kind:ty),*) => {$(
+        impl Named for $kind {
+            fn name(&self) -> &str {
+                &self.name
+            }
+        }
+    )*};
+}
+
+named!(Trunk, User, Team, Inbox, Channel, Arc<Schedule>);
+
+/// Things in the order written, each found by its name without a search. Reads like a slice.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    items: Vec<T>,
+    places: HashMap<Box<str>, usize>,
+}
+
+impl<T: Named> From<Vec<T>> for Listed<T> {
+    /// Of several with one name the first is found by it.
+    fn from(items: Vec<T>) -> Listed<T> {
+        let mut places = HashMap::with_capacity(items.len());
+        for (place, item) in items.iter().enumerate() {
+            places.entry(item.name().into()).or_insert(place);
+        }
+        Listed { items, places }
+    }
+}
+
+impl<T: Named> FromIterator<T> for Listed<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Listed<T> {
+        items.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Listed<T> {
+        Listed {
+            items: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    /// The one of that name.
+    pub fn named(&self, name: &str) -> Option<&T> {
+        self.places
+            .get(name)
+            .and_then(|place| self.items.get(*place))
+    }
+}
+
+impl<T> Deref for Listed<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Listed<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
     }
 }
 

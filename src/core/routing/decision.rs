@@ -23,8 +23,8 @@ pub struct Decision {
 pub enum Outcome {
     /// Offer it to these users now.
     Ring(Ring),
-    /// Every candidate that can be reached is being rung (by this call or by others): the caller
-    /// hears ringing, and the next who becomes free is offered the call.
+    /// Nobody new is to ring now: whoever can be reached is being rung already, by this call or by
+    /// others (or, with `progressive`, has a later turn). The caller hears ringing.
     Wait {
         /// The step it waits in.
         step: usize,

@@ -16,9 +16,10 @@ pub struct Facts {
     /// By user. Who is missing counts as available with one registered device, free, without load.
     #[serde(default)]
     pub users: BTreeMap<UserName, UserFacts>,
-    /// Round robin: the user who was assigned last in this channel's rule and step.
-    #[serde(default)]
-    pub round_robin_last: Option<UserName>,
+    /// Round robin: the user who was assigned last, by step of this channel's rule. A step beyond
+    /// the end has had nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub round_robin_last: Vec<Option<UserName>>,
     /// For `random`.
     #[serde(default)]
     pub seed: u64,

@@ -2,7 +2,9 @@
 
 mod decision;
 mod facts;
+pub mod refusal;
 mod request;
+pub mod words;
 
 pub use decision::{
     Candidate, Code, Decision, Outcome, Ring, StepTrace, Trace, Via, VoicemailReason,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::{Decision, Outcome, Ring};
 use crate::core::name::{ChannelName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
 use crate::core::schedule::HoursState;
 use crate::core::snapshot::RuleName;
-use crate::core::time::Wall;
+use crate::core::time::{Now, Wall};
 
 /// The kind of a channel. This version has calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub enum To {
     Number(PhoneNumber),
     /// A channel by name (dry runs).
     Channel(ChannelName),
+    /// What stood where the dialled number should, and cannot be read as one.
+    Unread(String),
 }
 
 /// One question to [`route()`](super::route()).
@@ -64,6 +67,9 @@ pub struct Progress {
     pub step_began: Wall,
     /// Those already offered the call in this step who did not take it, in order.
     pub tried: Vec<(UserName, Attempt)>,
+    /// Those who did not take it in earlier steps, in order. Who declined there is not asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<(UserName, Attempt)>,
     /// Those whose phones this call rings at this moment.
     pub ringing: Vec<UserName>,
     /// Why it asks.
@@ -92,6 +98,68 @@ pub enum Cause {
     AddOne,
     /// A candidate who was busy became free.
     BecameFree,
-    /// The step's time is over; seek from `step` on, which is the next one.
+    /// The step's time is over and its offers have ended; seek from `step` on, which is the next one.
     StepEnded,
+}
+
+impl Progress {
+    /// How far a call has come after its first decision: `None` unless that one rings or waits.
+    pub fn begin(decision: &Decision, now: Now) -> Option<Progress> {
+        let (Outcome::Ring(Ring { step, .. }) | Outcome::Wait { step, .. }) = decision.outcome
+        else {
+            return None;
+        };
+        let mut progress = Progress {
+            hours: decision.trace.hours.clone()?,
+            rule: decision.trace.rule?,
+            step,
+            step_began: now.wall,
+            tried: Vec::new(),
+            earlier: Vec::new(),
+            ringing: Vec::new(),
+            cause: Cause::OfferEnded,
+        };
+        progress.advance(decision, now);
+        Some(progress)
+    }
+
+    /// Takes in a later decision: whom it rings, and the step it has come to.
+    pub fn advance(&mut self, decision: &Decision, now: Now) {
+        let step = match &decision.outcome {
+            Outcome::Ring(ring) => ring.step,
+            Outcome::Wait { step, .. } => *step,
+            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return,
+        };
+        if step != self.step {
+            self.begin_step(step, now);
+        }
+        if let Outcome::Ring(ring) = &decision.outcome {
+            self.ringing.extend(ring.users.iter().cloned());
+        }
+    }
+
+    /// An offer ended without a conversation.
+    pub fn offer_ended(&mut self, user: &UserName, attempt: Attempt) {
+        if let Some(place) = self.ringing.iter().position(|ringing| ringing == user) {
+            let user = self.ringing.remove(place);
+            self.tried.push((user, attempt));
+        }
+        self.cause = Cause::OfferEnded;
+    }
+
+    /// The step's time is over: every offer that still rings has timed out, and the next step is
+    /// sought.
+    pub fn step_ended(&mut self, now: Now) {
+        let unanswered = std::mem::take(&mut self.ringing);
+        self.tried
+            .extend(unanswered.into_iter().map(|user| (user, Attempt::TimedOut)));
+        self.begin_step(self.step.saturating_add(1), now);
+        self.cause = Cause::StepEnded;
+    }
+
+    fn begin_step(&mut self, step: usize, now: Now) {
+        self.earlier.append(&mut self.tried);
+        self.step = step;
+        self.step_began = now.wall;
+    }
 }
