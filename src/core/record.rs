@@ -2,6 +2,7 @@
 //! to a journal first and applied to the database from there, so each must be safe to apply twice.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,16 @@ pub struct AssignmentRecord {
     pub at: Wall,
     /// The decision that led to it.
     pub decision: Option<DecisionId>,
+}
+
+/// What is shorter than this, after trailing silence was cut off, is no message: the caller hung up
+/// at the beep.
+pub const SHORTEST_VOICEMAIL: Duration = Duration::from_secs(2);
+
+/// Where a voicemail's audio lies in the audio directory: `YYYY/MM/DD/ID.wav`, by the UTC date of
+/// its beep.
+pub fn voicemail_file(id: VoicemailId, began: Wall) -> PathBuf {
+    PathBuf::from(format!("{}/{id}.wav", began.to_utc().format("%Y/%m/%d")))
 }
 
 /// A recorded message. The same text stands in the file beside the audio.
