@@ -1,10 +1,226 @@
 //! A time zone as the snapshot holds it: a table of transitions and a rule for what comes after.
 
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Weekday};
+
+use crate::core::time::Wall;
+
+/// Seconds in a civil day.
+const DAY: i64 = 86_400;
+
+/// No offset from UTC was ever larger than this, in seconds: Manila was at −15:56:08 before 1845.
+const LARGEST_OFFSET: i64 = DAY;
+
 /// A time zone: which offset from UTC is in force at which instant.
 ///
-/// Built by the loader (`config::zone`), from whichever zone database it was given.
+/// Built by the loader (`config::zone`), from whichever zone database it was given. Up to and
+/// including its last transition the table decides. After it the yearly changes of the tail go on
+/// for ever; a zone without them keeps its last offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     /// The IANA name, `Europe/Oslo`.
     pub name: String,
+    /// Seconds east of UTC before the first transition.
+    first: i32,
+    /// UTC seconds and the offset in force from then on, in order; neighbours differ in offset.
+    transitions: Vec<(i64, i32)>,
+    /// The changes of every year after the last transition, in the order of the year.
+    tail: Vec<YearlyChange>,
+}
+
+/// A change of offset that comes back every year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct YearlyChange {
+    /// The month, from 1.
+    pub month: u32,
+    /// The day of the month, from 1; with a `weekday`, the earliest day it may be.
+    pub day: u32,
+    /// The first such weekday on or after `day`; `None`: `day` itself.
+    pub weekday: Option<Weekday>,
+    /// Seconds after that day's midnight, on the clock as it goes before the change. May be
+    /// 86,400 (the end of the day).
+    pub seconds: i32,
+    /// Seconds east of UTC from then on.
+    pub offset: i32,
+}
+
+/// A stretch of time with one offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The UTC second it begins at; `None`: it has no beginning.
+    pub begin: Option<i64>,
+    /// The UTC second it ends at, itself not included; `None`: it has no end.
+    pub end: Option<i64>,
+    /// Seconds east of UTC.
+    pub offset: i32,
+}
+
+/// The instants at which clocks show a given local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalInstants {
+    /// A change of offset skips it.
+    None,
+    /// The usual case.
+    One(Wall),
+    /// It occurs twice: the first and the second time.
+    Two(Wall, Wall),
+}
+
+impl Zone {
+    /// A zone from its parts. `transitions` are (UTC second, seconds east of UTC from then on) in
+    /// ascending order; those that change nothing are dropped. `tail` is in the order of the year.
+    pub fn new(
+        name: impl Into<String>,
+        first: i32,
+        transitions: impl IntoIterator<Item = (i64, i32)>,
+        tail: Vec<YearlyChange>,
+    ) -> Zone {
+        let mut kept: Vec<(i64, i32)> = Vec::new();
+        for (at, offset) in transitions {
+            if offset != kept.last().map_or(first, |&(_, before)| before) {
+                kept.push((at, offset));
+            }
+        }
+        Zone {
+            name: name.into(),
+            first,
+            transitions: kept,
+            tail,
+        }
+    }
+
+    /// Coordinated Universal Time.
+    pub fn utc() -> Zone {
+        Zone::new("UTC", 0, [], Vec::new())
+    }
+
+    /// Seconds east of UTC at `at`.
+    pub fn offset_at(&self, at: Wall) -> i32 {
+        self.span_at(at.as_seconds()).offset
+    }
+
+    /// What clocks show at `at`, to the second.
+    pub fn local(&self, at: Wall) -> NaiveDateTime {
+        let seconds = at.as_seconds();
+        let offset = self.span_at(seconds).offset;
+        naive(seconds.saturating_add(i64::from(offset)))
+    }
+
+    /// When clocks show `local` (fractions of a second are dropped).
+    pub fn instants(&self, local: NaiveDateTime) -> LocalInstants {
+        let local = local.and_utc().timestamp();
+        let mut found = LocalInstants::None;
+        let mut span = self.span_at(local - LARGEST_OFFSET);
+        loop {
+            let at = local - i64::from(span.offset);
+            if span.contains(at) {
+                let at = Wall::from_seconds(at);
+                found = match found {
+                    LocalInstants::None => LocalInstants::One(at),
+                    LocalInstants::One(first) | LocalInstants::Two(first, _) => {
+                        LocalInstants::Two(first, at)
+                    }
+                };
+            }
+            match span.end {
+                Some(end) if end <= local + LARGEST_OFFSET => span = self.span_at(end),
+                _ => return found,
+            }
+        }
+    }
+
+    /// The first instant at which clocks show `date` at any time of day. Where the date never
+    /// existed: the first instant of the next one that did.
+    ///
+    /// Where midnight is skipped this is the end of the gap; where it occurs twice, the first.
+    pub fn first_instant_of(&self, date: NaiveDate) -> Wall {
+        let midnight = day_number(date) * DAY;
+        let mut span = self.span_at(midnight - LARGEST_OFFSET);
+        loop {
+            let reached = midnight - i64::from(span.offset);
+            let at = span.begin.map_or(reached, |begin| reached.max(begin));
+            match span.end {
+                Some(end) if end <= at => span = self.span_at(end),
+                _ => return Wall::from_seconds(at),
+            }
+        }
+    }
+
+    /// The stretch of constant offset that holds the UTC second `at`.
+    pub fn span_at(&self, at: i64) -> Span {
+        let next = self.transitions.partition_point(|&(begin, _)| begin <= at);
+        let last = next
+            .checked_sub(1)
+            .and_then(|index| self.transitions.get(index));
+        let span = Span {
+            begin: last.map(|&(begin, _)| begin),
+            end: self.transitions.get(next).map(|&(begin, _)| begin),
+            offset: last.map_or(self.first, |&(_, offset)| offset),
+        };
+        if span.end.is_some() || self.tail.is_empty() {
+            return span;
+        }
+        self.tail_span(span, at)
+    }
+
+    /// The stretch that holds `at`, which lies after the table's last transition. `table` is the
+    /// last stretch of the table, without an end.
+    fn tail_span(&self, table: Span, at: i64) -> Span {
+        let mut span = table;
+        let year = naive(at).year();
+        for year in year.saturating_sub(1)..=year.saturating_add(1) {
+            for (index, change) in self.tail.iter().enumerate() {
+                let before = match index.checked_sub(1) {
+                    Some(before) => self.tail.get(before),
+                    None => self.tail.last(),
+                };
+                let before = before.map_or(0, |before| before.offset);
+                let Some(begin) = change.utc_second(year, before) else {
+                    continue;
+                };
+                if table.begin.is_some_and(|last| begin <= last) {
+                    continue;
+                }
+                if begin > at {
+                    span.end = Some(begin);
+                    return span;
+                }
+                span.begin = Some(begin);
+                span.offset = change.offset;
+            }
+        }
+        span
+    }
+}
+
+impl YearlyChange {
+    /// The UTC second of this change in `year`, if `before` is the offset in force until then.
+    fn utc_second(&self, year: i32, before: i32) -> Option<i64> {
+        let earliest = NaiveDate::from_ymd_opt(year, self.month, self.day)?;
+        let wait = self
+            .weekday
+            .map_or(0, |weekday| weekday.days_since(earliest.weekday()));
+        let midnight = (day_number(earliest) + i64::from(wait)) * DAY;
+        Some(midnight + i64::from(self.seconds) - i64::from(before))
+    }
+}
+
+impl Span {
+    fn contains(&self, at: i64) -> bool {
+        self.begin.is_none_or(|begin| begin <= at) && self.end.is_none_or(|end| at < end)
+    }
+}
+
+/// Days from 1970-01-01 to `date`.
+pub(crate) fn day_number(date: NaiveDate) -> i64 {
+    i64::from(date.num_days_from_ce()) - 719_163
+}
+
+/// The date and time `seconds` seconds after 1970-01-01T00:00:00, or the end of the calendar that
+/// lies on that side.
+pub(crate) fn naive(seconds: i64) -> NaiveDateTime {
+    match DateTime::from_timestamp(seconds, 0) {
+        Some(at) => at.naive_utc(),
+        None if seconds < 0 => NaiveDateTime::MIN,
+        None => NaiveDateTime::MAX,
+    }
 }

@@ -1,20 +1,20 @@
-//! Business hours. Half-open windows of local wall-clock time, special days, and what they mean at
-//! an instant. The rules are in `docs/configuration.md`, "Hours".
+//! What a schedule says of an instant.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::core::name::{PromptName, ScheduleName};
 use crate::core::time::Wall;
 
-/// Weekly hours with dated exceptions, in one time zone.
-#[derive(Clone, Debug)]
-pub struct Schedule {
-    /// Its name in the configuration.
-    pub name: ScheduleName,
-}
-
 /// What decides an instant. Displayed as `weekly`, `special:NAME` (or the date, where the special
 /// day has no name), `override`.
+///
+/// An open instant is decided by the day whose window it lies in: a shift that began the day
+/// before still belongs to that day. Where windows of two days hold it, a special day comes before
+/// weekly hours, then the day itself before the day before. A closed instant is decided by its own
+/// local date, so a shift that runs on into a special day and ends there is ended by the special
+/// day, which leaves nothing open after it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Because {
@@ -24,6 +24,16 @@ pub enum Because {
     Special(String),
     /// A temporary override.
     Override,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Because::Weekly => f.pad("weekly"),
+            Because::Special(name) => write!(f, "special:{name}"),
+            Because::Override => f.pad("override"),
+        }
+    }
 }
 
 /// Open, in a break between two windows of one date, or closed.
@@ -36,6 +46,16 @@ pub enum Openness {
     Break,
     /// Closed.
     Closed,
+}
+
+impl fmt::Display for Openness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Openness::Open => "open",
+            Openness::Break => "break",
+            Openness::Closed => "closed",
+        })
+    }
 }
 
 /// The state of a schedule at one instant, with everything that a trace or a person wants to know.
@@ -85,18 +105,4 @@ pub struct Transition {
     pub open: bool,
     /// What decides this instant.
     pub because: Because,
-}
-
-impl Schedule {
-    /// The state at `at`.
-    pub fn state_at(&self, at: Wall) -> HoursState {
-        let _ = at;
-        todo!("owner: hours")
-    }
-
-    /// True when `at` lies in a window; cheaper than [`Schedule::state_at`].
-    pub fn is_open(&self, at: Wall) -> bool {
-        let _ = at;
-        todo!("owner: hours")
-    }
 }
