@@ -1,0 +1,161 @@
+//! What every user agent server must refuse, whatever it is there for (RFC 3261 §8.2).
+
+use super::headers::Headers;
+use super::method::Method;
+use super::parse::refuse;
+use super::text::{Request, Response};
+use super::uri::Scheme;
+
+/// The methods that are taken, as Allow says.
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, INFO";
+
+/// The one type of body that requests may have, as Accept says.
+pub const ACCEPT: &str = "application/sdp";
+
+/// Looks at all that does not depend on dialog or configuration. `Err`: the response to send; never
+/// for an ACK, which gets none.
+///
+/// In this order (RFC 3261 §8.2): 400 for From, To, Contact or Max-Forwards that cannot be read;
+/// 501, 405 or 489 by method; 416 and 400 by Request-URI; 483 for an INVITE that has no hop left;
+/// 420 for required extensions; 415 and 406 for bodies that are sent or wanted.
+pub fn check_request(request: &Request) -> Result<(), Box<Response>> {
+    if request.method == Method::Ack {
+        return Ok(());
+    }
+    check_headers(request)?;
+    check_method(request)?;
+    check_uri(request)?;
+    if request.method == Method::Invite && request.headers.max_forwards() == Ok(Some(0)) {
+        return Err(Box::new(request.response(483)));
+    }
+    if request.method != Method::Cancel {
+        check_extensions(request)?;
+        check_body(request)?;
+    }
+    Ok(())
+}
+
+fn bad_request(request: &Request, problem: &str) -> Box<Response> {
+    Box::new(refuse(400, problem, &request.headers))
+}
+
+fn check_headers(request: &Request) -> Result<(), Box<Response>> {
+    let headers = &request.headers;
+    let checks = [
+        headers.from().map(drop),
+        headers.to().map(drop),
+        headers.max_forwards().map(drop),
+        headers.contacts().map(drop),
+    ];
+    for check in checks {
+        check.map_err(|problem| bad_request(request, &problem.to_string()))?;
+    }
+    let needs_contact = request.method == Method::Invite;
+    if needs_contact && !headers.contains("Contact") {
+        return Err(bad_request(request, "Contact: missing"));
+    }
+    Ok(())
+}
+
+fn check_method(request: &Request) -> Result<(), Box<Response>> {
+    let status = match request.method {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Register
+        | Method::Update
+        | Method::Info => return Ok(()),
+        Method::Subscribe | Method::Notify | Method::Publish => 489,
+        Method::Prack | Method::Refer | Method::Message => 405,
+        Method::Other(_) => 501,
+    };
+    Err(Box::new(
+        request.response(status).with_header("Allow", ALLOW),
+    ))
+}
+
+fn check_uri(request: &Request) -> Result<(), Box<Response>> {
+    match request.uri.parsed() {
+        Ok(uri) => match uri.scheme {
+            Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(()),
+            Scheme::Other => Err(Box::new(request.response(416))),
+        },
+        Err(problem) => Err(bad_request(request, &format!("Request-URI: {problem}"))),
+    }
+}
+
+/// No extension is supported, so each one that is required is refused.
+fn check_extensions(request: &Request) -> Result<(), Box<Response>> {
+    let headers = &request.headers;
+    let unsupported: Vec<&str> = headers
+        .tokens("Require")
+        .chain(headers.tokens("Proxy-Require"))
+        .collect();
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    let response = request
+        .response(420)
+        .with_header("Unsupported", unsupported.join(", "));
+    Err(Box::new(response))
+}
+
+fn check_body(request: &Request) -> Result<(), Box<Response>> {
+    let headers = &request.headers;
+    if !request.body.is_empty() && must_be_understood(headers) {
+        if headers
+            .tokens("Content-Encoding")
+            .any(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+        {
+            let response = request
+                .response(415)
+                .with_header("Accept-Encoding", "identity");
+            return Err(Box::new(response));
+        }
+        let carries_session = matches!(request.method, Method::Invite | Method::Update);
+        if carries_session && !is_sdp_type(headers.value("Content-Type")) {
+            let response = request.response(415).with_header("Accept", ACCEPT);
+            return Err(Box::new(response));
+        }
+    }
+    let wants_session = request.method == Method::Invite;
+    if wants_session && headers.contains("Accept") && !accepts_sdp(headers) {
+        return Err(Box::new(
+            request.response(406).with_header("Accept", ACCEPT),
+        ));
+    }
+    Ok(())
+}
+
+/// Without `handling=optional`, a body that is not understood is a reason to refuse (RFC 3261 §20.11).
+fn must_be_understood(headers: &Headers) -> bool {
+    !headers.value("Content-Disposition").is_some_and(|value| {
+        super::scan::Split::new(value, b';').skip(1).any(|part| {
+            part.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("handling")
+                    && value.trim().eq_ignore_ascii_case("optional")
+            })
+        })
+    })
+}
+
+fn is_sdp_type(content_type: Option<&str>) -> bool {
+    content_type.is_some_and(|value| media_type(value).eq_ignore_ascii_case(ACCEPT))
+}
+
+fn accepts_sdp(headers: &Headers) -> bool {
+    headers.list("Accept").any(|range| {
+        let range = media_type(range);
+        ["application/sdp", "application/*", "*/*"]
+            .iter()
+            .any(|accepted| range.eq_ignore_ascii_case(accepted))
+    })
+}
+
+/// `type/subtype` without parameters and white space.
+fn media_type(value: &str) -> String {
+    let value = value.split(';').next().unwrap_or_default();
+    value.chars().filter(|c| !c.is_whitespace()).collect()
+}
