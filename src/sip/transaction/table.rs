@@ -1,0 +1,703 @@
+//! All transactions of the daemon: matching, timers, and what needs no state machine.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::client_invite::ClientInvite;
+use super::client_non_invite::ClientNonInvite;
+use super::matching::{self, ClientMatch, MAGIC_COOKIE, ServerMatch};
+use super::server_invite::{AckFor, ServerInvite};
+use super::server_non_invite::ServerNonInvite;
+use super::timers::{Timer, Timers};
+use super::via::{self, ResponseRoute};
+use super::{Action, ClientKey, ServerKey};
+use crate::core::id::RandomSource;
+use crate::core::snapshot::Protocol;
+use crate::core::time::Mono;
+use crate::sip::flow::Flow;
+use crate::sip::message::{Message, Method, Request, Response, Via};
+
+/// Live server transactions at most. Each may stay 32 s after its answer (timer J), so this is over
+/// 1,000 requests a second, and some 50 MB.
+pub const SERVER_TRANSACTIONS_MAX: usize = 40_000;
+
+/// From this many on, a new call is refused, so that the calls there are can still be ended.
+pub const SERVER_TRANSACTIONS_FOR_NEW_CALLS: usize = 30_000;
+
+/// Live client transactions at most; one more fails as if it could not be sent.
+pub const CLIENT_TRANSACTIONS_MAX: usize = 40_000;
+
+/// Seconds after which a request that was shed may come again: the longest that a transaction
+/// stays, within which the table empties. Never said to an INVITE, where it would silence a trunk.
+pub const RETRY_AFTER_SECONDS: u32 = 32;
+
+/// The transaction layer (RFC 3261 §17): one table for all transactions.
+pub struct Transactions {
+    timers: Timers,
+    last_key: u64,
+    clients: HashMap<ClientKey, Client>,
+    servers: HashMap<ServerKey, Server>,
+    client_matches: HashMap<ClientMatch, ClientKey>,
+    server_matches: HashMap<ServerMatch, ServerKey>,
+    unmerged: HashMap<Arc<str>, ServerKey>,
+    deadlines: BTreeSet<(Mono, Owner)>,
+    remotes: BTreeSet<(SocketAddr, Owner)>,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Client(ClientKey),
+    Server(ServerKey),
+}
+
+struct Client {
+    machine: ClientMachine,
+    flow: Flow,
+    matched: ClientMatch,
+    /// A CANCEL, whose fate its INVITE tells.
+    is_silent: bool,
+    deadline: Option<Mono>,
+}
+
+enum ClientMachine {
+    Invite(ClientInvite),
+    NonInvite(ClientNonInvite),
+}
+
+struct Server {
+    machine: ServerMachine,
+    route: ResponseRoute,
+    matched: ServerMatch,
+    merge_key: Option<Arc<str>>,
+    /// The tag of our To, once a response had one: the answer to a CANCEL has the same.
+    to_tag: Option<Box<str>>,
+    deadline: Option<Mono>,
+}
+
+enum ServerMachine {
+    Invite(ServerInvite),
+    NonInvite(ServerNonInvite),
+}
+
+/// Where a client transaction puts what it wants.
+pub(super) struct ClientOutput<'a> {
+    key: ClientKey,
+    flow: Flow,
+    is_silent: bool,
+    actions: &'a mut VecDeque<Action>,
+}
+
+/// Where a server transaction puts what it wants.
+pub(super) struct ServerOutput<'a> {
+    flow: Flow,
+    actions: &'a mut VecDeque<Action>,
+}
+
+impl Transactions {
+    /// An empty table.
+    pub fn new(timers: Timers) -> Transactions {
+        Transactions {
+            timers,
+            last_key: 0,
+            clients: HashMap::new(),
+            servers: HashMap::new(),
+            client_matches: HashMap::new(),
+            server_matches: HashMap::new(),
+            unmerged: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            remotes: BTreeSet::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// A message has come. What cannot belong anywhere is dropped.
+    pub fn handle_message(&mut self, message: Message, flow: Flow, now: Mono) {
+        match message {
+            Message::Request(request) => self.handle_request(request, flow, now),
+            Message::Response(response) => self.handle_response(response, flow, now),
+        }
+    }
+
+    /// Something could not be sent over `flow`, or its connection has closed.
+    ///
+    /// Requests of ours that wait for a first answer fail. Responses of ours take the way that the
+    /// top Via names (RFC 3261 §18.2.2).
+    pub fn handle_transport_error(&mut self, flow: Flow, now: Mono) {
+        let range = (flow.remote, Owner::FIRST)..=(flow.remote, Owner::LAST);
+        let owners: Vec<Owner> = self.remotes.range(range).map(|(_, owner)| *owner).collect();
+        for owner in owners {
+            match owner {
+                Owner::Client(key) => {
+                    if self.clients.get(&key).is_some_and(|it| is_lost(&it.flow, &flow)) {
+                        self.drive_client(key, now, |machine, out| {
+                            machine.handle_transport_error(out);
+                        });
+                    }
+                }
+                Owner::Server(key) => self.reroute(key, flow),
+            }
+        }
+    }
+
+    /// Sends a request of ours. Via, with a new branch and `rport`, is added here; `sent_by` is our
+    /// address as the other side sees it.
+    ///
+    /// For every method but ACK ([`Transactions::send_ack`]) and CANCEL ([`Transactions::cancel`]).
+    pub fn send_request(
+        &mut self,
+        mut request: Request,
+        flow: Flow,
+        sent_by: SocketAddr,
+        random: &mut RandomSource,
+        now: Mono,
+    ) -> ClientKey {
+        let key = self.new_client_key();
+        if self.clients.len() >= CLIENT_TRANSACTIONS_MAX {
+            self.actions.push_back(Action::TransportFailed { key });
+            return key;
+        }
+        let branch = add_via(&mut request, flow.protocol, sent_by, random);
+        self.start_client(key, request, branch, flow, false, now);
+        key
+    }
+
+    /// Sends the ACK to a 2xx, which no transaction watches over. Returns its octets: to be sent
+    /// again, as they are, each time the 2xx comes again (RFC 3261 §13.2.2.4).
+    pub fn send_ack(
+        &mut self,
+        mut ack: Request,
+        flow: Flow,
+        sent_by: SocketAddr,
+        random: &mut RandomSource,
+    ) -> Bytes {
+        add_via(&mut ack, flow.protocol, sent_by, random);
+        let bytes = ack.to_bytes();
+        self.actions.push_back(Action::Transmit { flow, bytes: bytes.clone() });
+        bytes
+    }
+
+    /// Cancels an INVITE of ours (RFC 3261 §9.1), with this value of Reason: at once if a provisional
+    /// response has come, else at the first one, and never after a final one. The INVITE still ends
+    /// as it does: with 487, with a 2xx that crossed, or by timing out.
+    pub fn cancel(&mut self, key: &ClientKey, reason: Option<&str>, now: Mono) {
+        self.drive_client(*key, now, |machine, _| machine.cancel(reason));
+    }
+
+    /// Answers a request of theirs. A 2xx to an INVITE may be given again for 64×T1: sending it until
+    /// its ACK comes is the transaction user's work (RFC 3261 §13.3.1.4). After a final response to
+    /// anything else, and after the transaction is gone, nothing happens.
+    pub fn respond(&mut self, key: &ServerKey, response: Response, now: Mono) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        if server.to_tag.is_none() {
+            server.to_tag = response.headers.to_tag().map(Box::from);
+        }
+        let bytes = response.to_bytes();
+        self.drive_server(*key, |machine, out| {
+            machine.respond(response.status, bytes, now, out);
+        });
+    }
+
+    /// What is to be done; to be asked until it says `None`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Transactions::handle_timeout`] is wanted next.
+    pub fn next_timeout(&self) -> Option<Mono> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Time has come to `now`: everything that is due happens.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        while let Some((at, owner)) = self.deadlines.first().copied() {
+            if at > now {
+                return;
+            }
+            match owner {
+                Owner::Client(key) => self.drive_client(key, now, |machine, out| {
+                    if let Some((timer, _)) = machine.next_timeout() {
+                        machine.handle_timeout(timer, now, out);
+                    }
+                }),
+                Owner::Server(key) => self.drive_server(key, |machine, out| {
+                    if let Some((timer, _)) = machine.next_timeout() {
+                        machine.handle_timeout(timer, now, out);
+                    }
+                }),
+            }
+        }
+    }
+
+    /// How many transactions live.
+    pub fn len(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// True where none lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn handle_response(&mut self, response: Response, flow: Flow, now: Mono) {
+        let mut vias = response.headers.list("Via");
+        let (Some(top), None) = (vias.next(), vias.next()) else { return };
+        let Ok(via) = top.parse::<Via>() else { return };
+        let (Some(branch), Ok(cseq)) = (via.branch(), response.headers.cseq()) else { return };
+        let matched = (Arc::from(branch), cseq.method);
+        let Some(key) = self.client_matches.get(&matched).copied() else { return };
+        self.drive_client(key, now, |machine, out| {
+            machine.handle_response(response, flow, now, out);
+        });
+    }
+
+    fn handle_request(&mut self, mut request: Request, flow: Flow, now: Mono) {
+        let Ok(mut via) = request.headers.top_via() else { return };
+        let common = matching::common_part(&request, &via);
+        via::stamp(&mut request.headers, &mut via, flow.remote);
+        match request.method {
+            Method::Ack => self.handle_ack(request, common, flow, now),
+            Method::Cancel => self.handle_cancel(&request, common, &via, flow),
+            _ => self.handle_new_or_repeated(request, common, &via, flow, now),
+        }
+    }
+
+    fn handle_ack(&mut self, request: Request, common: Arc<str>, flow: Flow, now: Mono) {
+        let mut whose = AckFor::User;
+        if let Some(key) = self.server_matches.get(&(common, Method::Invite)).copied() {
+            self.drive_server(key, |machine, _| whose = machine.handle_ack(now));
+        }
+        match whose {
+            AckFor::User => self.actions.push_back(Action::Ack { request, flow }),
+            AckFor::Layer => {}
+        }
+    }
+
+    /// Answers a CANCEL. It needs no transaction of its own: a retransmission is answered alike.
+    fn handle_cancel(&mut self, cancel: &Request, common: Arc<str>, via: &Via, flow: Flow) {
+        let found = self.server_matches.get(&(common, Method::Invite)).copied();
+        let invite = found.and_then(|key| Some((key, self.servers.get(&key)?)));
+        let Some((key, server)) = invite else {
+            let mut response = cancel.response(481);
+            add_to_tag(&mut response, None);
+            return self.answer(&response, via::response_route(via, flow).flow);
+        };
+        let mut response = cancel.response(200);
+        add_to_tag(&mut response, server.to_tag.as_deref());
+        let is_in_time = server.machine.is_proceeding_invite();
+        self.answer(&response, via::response_route(via, flow).flow);
+        if is_in_time {
+            self.actions.push_back(Action::Cancelled { key });
+        }
+    }
+
+    fn handle_new_or_repeated(
+        &mut self,
+        request: Request,
+        common: Arc<str>,
+        via: &Via,
+        flow: Flow,
+        now: Mono,
+    ) {
+        let matched = (common, request.method.clone());
+        if let Some(key) = self.server_matches.get(&matched).copied() {
+            return self.drive_server(key, |machine, out| machine.handle_retransmission(out));
+        }
+        let route = via::response_route(via, flow);
+        if self.is_full_for(&request) {
+            return self.shed(&request, route.flow);
+        }
+        let merge_key = matching::merge_key(&request);
+        let is_merged = merge_key.as_ref().is_some_and(|it| self.unmerged.contains_key(it));
+        let merge_key = merge_key.filter(|_| !is_merged);
+        let key = self.start_server(&request.method, matched, merge_key, route);
+        if is_merged {
+            let mut response = request.response(482);
+            add_to_tag(&mut response, None);
+            return self.respond(&key, response, now);
+        }
+        if request.method == Method::Invite {
+            let mut trying = request.response(100);
+            trying.headers.copy(&request.headers, "Timestamp");
+            self.respond(&key, trying, now);
+        }
+        self.actions.push_back(Action::Request { key, request, flow });
+    }
+
+    fn is_full_for(&self, request: &Request) -> bool {
+        let is_new_call = request.method == Method::Invite && request.headers.to_tag().is_none();
+        let most =
+            if is_new_call { SERVER_TRANSACTIONS_FOR_NEW_CALLS } else { SERVER_TRANSACTIONS_MAX };
+        self.servers.len() >= most
+    }
+
+    /// Refuses a request without a transaction (RFC 3261 §8.2.7).
+    fn shed(&mut self, request: &Request, flow: Flow) {
+        self.answer(&overloaded(request), flow);
+    }
+
+    fn answer(&mut self, response: &Response, flow: Flow) {
+        self.actions.push_back(Action::Transmit { flow, bytes: response.to_bytes() });
+    }
+
+    fn start_server(
+        &mut self,
+        method: &Method,
+        matched: ServerMatch,
+        merge_key: Option<Arc<str>>,
+        route: ResponseRoute,
+    ) -> ServerKey {
+        self.last_key += 1;
+        let key = ServerKey(self.last_key);
+        let reliable = is_reliable(route.flow.protocol);
+        let machine = match method {
+            Method::Invite => ServerMachine::Invite(ServerInvite::new(reliable, self.timers)),
+            _ => ServerMachine::NonInvite(ServerNonInvite::new(reliable, self.timers)),
+        };
+        self.server_matches.insert(matched.clone(), key);
+        if let Some(merge_key) = &merge_key {
+            self.unmerged.insert(merge_key.clone(), key);
+        }
+        self.remotes.insert((route.flow.remote, Owner::Server(key)));
+        let server = Server { machine, route, matched, merge_key, to_tag: None, deadline: None };
+        self.servers.insert(key, server);
+        key
+    }
+
+    fn start_client(
+        &mut self,
+        key: ClientKey,
+        request: Request,
+        branch: Arc<str>,
+        flow: Flow,
+        is_silent: bool,
+        now: Mono,
+    ) {
+        let reliable = is_reliable(flow.protocol);
+        let matched = (branch, request.method.clone());
+        let bytes = request.to_bytes();
+        let out = &mut ClientOutput { key, flow, is_silent, actions: &mut self.actions };
+        let machine = if request.method == Method::Invite {
+            let start = ClientInvite::start(request, bytes, reliable, self.timers, now, out);
+            ClientMachine::Invite(start)
+        } else {
+            let start = ClientNonInvite::start(bytes, reliable, self.timers, now, out);
+            ClientMachine::NonInvite(start)
+        };
+        let deadline = machine.next_timeout().map(|(_, at)| at);
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, Owner::Client(key)));
+        }
+        self.client_matches.insert(matched.clone(), key);
+        self.remotes.insert((flow.remote, Owner::Client(key)));
+        self.clients.insert(key, Client { machine, flow, matched, is_silent, deadline });
+    }
+
+    /// Hands something to a client transaction, and follows what became of it.
+    fn drive_client(
+        &mut self,
+        key: ClientKey,
+        now: Mono,
+        event: impl FnOnce(&mut ClientMachine, &mut ClientOutput<'_>),
+    ) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let (flow, is_silent) = (client.flow, client.is_silent);
+        event(
+            &mut client.machine,
+            &mut ClientOutput { key, flow, is_silent, actions: &mut self.actions },
+        );
+        let cancel = client.machine.take_cancel(now);
+        let branch = client.matched.0.clone();
+        let deadline = client.machine.next_timeout().map(|(_, at)| at);
+        if deadline != client.deadline {
+            let before = std::mem::replace(&mut client.deadline, deadline);
+            move_deadline(&mut self.deadlines, Owner::Client(key), before, deadline);
+        }
+        if client.machine.is_terminated() {
+            self.client_matches.remove(&client.matched);
+            self.remotes.remove(&(flow.remote, Owner::Client(key)));
+            self.clients.remove(&key);
+        }
+        if let Some(cancel) = cancel {
+            let key = self.new_client_key();
+            self.start_client(key, cancel, branch, flow, true, now);
+        }
+    }
+
+    /// Hands something to a server transaction, and follows what became of it.
+    fn drive_server(
+        &mut self,
+        key: ServerKey,
+        event: impl FnOnce(&mut ServerMachine, &mut ServerOutput<'_>),
+    ) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        let flow = server.route.flow;
+        event(&mut server.machine, &mut ServerOutput { flow, actions: &mut self.actions });
+        let deadline = server.machine.next_timeout().map(|(_, at)| at);
+        if deadline != server.deadline {
+            let before = std::mem::replace(&mut server.deadline, deadline);
+            move_deadline(&mut self.deadlines, Owner::Server(key), before, deadline);
+        }
+        if server.machine.is_terminated() {
+            self.server_matches.remove(&server.matched);
+            if let Some(merge_key) = &server.merge_key {
+                self.unmerged.remove(merge_key);
+            }
+            self.remotes.remove(&(flow.remote, Owner::Server(key)));
+            self.servers.remove(&key);
+        }
+    }
+
+    /// Sends the responses of a server transaction whose connection is gone another way.
+    fn reroute(&mut self, key: ServerKey, lost: Flow) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        let is_of_connection = server.route.flow.connection.is_some();
+        let Some(remote) = server.route.without_connection else { return };
+        if !is_of_connection || !is_lost(&server.route.flow, &lost) {
+            return;
+        }
+        self.remotes.remove(&(server.route.flow.remote, Owner::Server(key)));
+        self.remotes.insert((remote, Owner::Server(key)));
+        server.route.flow = Flow { remote, connection: None, ..server.route.flow };
+        self.drive_server(key, |machine, out| machine.handle_rerouting(out));
+    }
+
+    fn new_client_key(&mut self) -> ClientKey {
+        self.last_key += 1;
+        ClientKey(self.last_key)
+    }
+}
+
+/// The refusal of a request that is too many: 503, for an INVITE without Retry-After.
+pub fn overloaded(request: &Request) -> Response {
+    let mut response = request.response(503);
+    add_to_tag(&mut response, None);
+    if request.method != Method::Invite {
+        response.headers.push("Retry-After", RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+impl Owner {
+    const FIRST: Owner = Owner::Client(ClientKey(0));
+    const LAST: Owner = Owner::Server(ServerKey(u64::MAX));
+}
+
+impl ClientMachine {
+    fn handle_response(
+        &mut self,
+        response: Response,
+        flow: Flow,
+        now: Mono,
+        out: &mut ClientOutput<'_>,
+    ) {
+        match self {
+            ClientMachine::Invite(machine) => machine.handle_response(response, flow, now, out),
+            ClientMachine::NonInvite(machine) => machine.handle_response(response, flow, now, out),
+        }
+    }
+
+    fn handle_transport_error(&mut self, out: &mut ClientOutput<'_>) {
+        match self {
+            ClientMachine::Invite(machine) => machine.handle_transport_error(out),
+            ClientMachine::NonInvite(machine) => machine.handle_transport_error(out),
+        }
+    }
+
+    fn cancel(&mut self, reason: Option<&str>) {
+        match self {
+            ClientMachine::Invite(machine) => machine.cancel(reason),
+            ClientMachine::NonInvite(_) => {}
+        }
+    }
+
+    fn take_cancel(&mut self, now: Mono) -> Option<Request> {
+        match self {
+            ClientMachine::Invite(machine) => machine.take_cancel(now),
+            ClientMachine::NonInvite(_) => None,
+        }
+    }
+
+    fn next_timeout(&self) -> Option<(Timer, Mono)> {
+        match self {
+            ClientMachine::Invite(machine) => machine.next_timeout(),
+            ClientMachine::NonInvite(machine) => machine.next_timeout(),
+        }
+    }
+
+    fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ClientOutput<'_>) {
+        match self {
+            ClientMachine::Invite(machine) => machine.handle_timeout(timer, now, out),
+            ClientMachine::NonInvite(machine) => machine.handle_timeout(timer, now, out),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match self {
+            ClientMachine::Invite(machine) => machine.is_terminated(),
+            ClientMachine::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl ServerMachine {
+    fn handle_retransmission(&self, out: &mut ServerOutput<'_>) {
+        match self {
+            ServerMachine::Invite(machine) => machine.handle_retransmission(out),
+            ServerMachine::NonInvite(machine) => machine.handle_retransmission(out),
+        }
+    }
+
+    fn respond(&mut self, status: u16, bytes: Bytes, now: Mono, out: &mut ServerOutput<'_>) {
+        match self {
+            ServerMachine::Invite(machine) => machine.respond(status, bytes, now, out),
+            ServerMachine::NonInvite(machine) => machine.respond(status, bytes, now, out),
+        }
+    }
+
+    fn handle_ack(&mut self, now: Mono) -> AckFor {
+        match self {
+            ServerMachine::Invite(machine) => machine.handle_ack(now),
+            ServerMachine::NonInvite(_) => AckFor::Layer,
+        }
+    }
+
+    fn handle_rerouting(&self, out: &mut ServerOutput<'_>) {
+        match self {
+            ServerMachine::Invite(machine) => machine.handle_rerouting(out),
+            ServerMachine::NonInvite(_) => {}
+        }
+    }
+
+    fn is_proceeding_invite(&self) -> bool {
+        match self {
+            ServerMachine::Invite(machine) => machine.is_proceeding(),
+            ServerMachine::NonInvite(_) => false,
+        }
+    }
+
+    fn next_timeout(&self) -> Option<(Timer, Mono)> {
+        match self {
+            ServerMachine::Invite(machine) => machine.next_timeout(),
+            ServerMachine::NonInvite(machine) => machine.next_timeout(),
+        }
+    }
+
+    fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ServerOutput<'_>) {
+        match self {
+            ServerMachine::Invite(machine) => machine.handle_timeout(timer, now, out),
+            ServerMachine::NonInvite(machine) => machine.handle_timeout(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match self {
+            ServerMachine::Invite(machine) => machine.is_terminated(),
+            ServerMachine::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl ClientOutput<'_> {
+    /// Send this to where the request went.
+    pub fn transmit(&mut self, bytes: Bytes) {
+        self.actions.push_back(Action::Transmit { flow: self.flow, bytes });
+    }
+
+    /// The transaction user gets this response.
+    pub fn deliver(&mut self, response: Response, flow: Flow) {
+        if !self.is_silent {
+            self.actions.push_back(Action::Response { key: self.key, response, flow });
+        }
+    }
+
+    /// The end: no answer in time.
+    pub fn timed_out(&mut self) {
+        if !self.is_silent {
+            self.actions.push_back(Action::TimedOut { key: self.key });
+        }
+    }
+
+    /// The end: it could not be sent.
+    pub fn transport_failed(&mut self) {
+        if !self.is_silent {
+            self.actions.push_back(Action::TransportFailed { key: self.key });
+        }
+    }
+}
+
+impl ServerOutput<'_> {
+    /// Send this to where responses go.
+    pub fn transmit(&mut self, bytes: Bytes) {
+        self.actions.push_back(Action::Transmit { flow: self.flow, bytes });
+    }
+}
+
+fn move_deadline(
+    deadlines: &mut BTreeSet<(Mono, Owner)>,
+    owner: Owner,
+    before: Option<Mono>,
+    after: Option<Mono>,
+) {
+    if let Some(at) = before {
+        deadlines.remove(&(at, owner));
+    }
+    if let Some(at) = after {
+        deadlines.insert((at, owner));
+    }
+}
+
+/// Whether what happened to `lost` concerns a transaction over `flow`.
+fn is_lost(flow: &Flow, lost: &Flow) -> bool {
+    if flow.protocol != lost.protocol || flow.remote != lost.remote {
+        return false;
+    }
+    match flow.protocol {
+        Protocol::Udp => flow.local == lost.local,
+        Protocol::Tcp => flow.connection.is_none() || flow.connection == lost.connection,
+    }
+}
+
+fn is_reliable(protocol: Protocol) -> bool {
+    match protocol {
+        Protocol::Udp => false,
+        Protocol::Tcp => true,
+    }
+}
+
+/// Adds our Via, with a new branch, which is returned.
+fn add_via(
+    request: &mut Request,
+    protocol: Protocol,
+    sent_by: SocketAddr,
+    random: &mut RandomSource,
+) -> Arc<str> {
+    let branch = format!("{MAGIC_COOKIE}{}", random.token());
+    request.headers.push_first("Via", via::own_via(protocol, sent_by, &branch));
+    branch.into()
+}
+
+/// Gives To a tag where it has none: `tag`, or one made from the request, so that each answer to its
+/// retransmissions has the same (RFC 3261 §8.2.7).
+fn add_to_tag(response: &mut Response, tag: Option<&str>) {
+    let headers = &mut response.headers;
+    if headers.to_tag().is_some() {
+        return;
+    }
+    let Some(to) = headers.value("To") else { return };
+    let tagged = match tag {
+        Some(tag) => format!("{to};tag={tag}"),
+        None => {
+            let mut hasher = DefaultHasher::new();
+            headers.value("Call-ID").hash(&mut hasher);
+            headers.from_tag().hash(&mut hasher);
+            headers.value("Via").hash(&mut hasher);
+            format!("{to};tag={:016x}", hasher.finish())
+        }
+    };
+    headers.replace("To", tagged);
+}

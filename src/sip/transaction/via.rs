@@ -1,0 +1,81 @@
+//! Via on the way in and back: `received` and `rport` (RFC 3261 §18.2.1, RFC 3581), and where a
+//! response goes (§18.2.2).
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::core::snapshot::Protocol;
+use crate::sip::flow::Flow;
+use crate::sip::message::{Headers, Host, Via};
+
+/// The port of a sent-by without one (RFC 3261 §18.1.1).
+const DEFAULT_PORT: u16 = 5060;
+
+/// Writes into the top Via where the request really came from: `received` where sent-by says
+/// otherwise, and both `received` and `rport` where the sender asks for it.
+///
+/// Works on the headers of a request, or of a response that was made from it. A top Via that cannot
+/// be read stays as it is.
+pub fn stamp_source(headers: &mut Headers, source: SocketAddr) {
+    if let Ok(mut via) = headers.top_via() {
+        stamp(headers, &mut via, source);
+    }
+}
+
+/// The same with the top Via already read.
+pub(super) fn stamp(headers: &mut Headers, via: &mut Via, source: SocketAddr) {
+    let asks_for_port = via.rport().is_some();
+    let is_elsewhere = match &via.host {
+        Host::Ip(ip) => *ip != source.ip(),
+        Host::Name(_) => true,
+    };
+    if !asks_for_port && !is_elsewhere && via.params.value("received").is_none() {
+        return;
+    }
+    via.params.set("received", Some(&source.ip().to_string()));
+    if asks_for_port {
+        via.params.set("rport", Some(&source.port().to_string()));
+    }
+    headers.replace_top_via(via);
+}
+
+/// Where responses to a request go, and where else when its connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ResponseRoute {
+    pub flow: Flow,
+    /// Taken when the connection has closed: the port of sent-by at the address that was seen.
+    /// `None` over UDP.
+    pub without_connection: Option<SocketAddr>,
+}
+
+/// The route for responses to a request that came over `flow` with this top Via.
+///
+/// `maddr` is not followed: it would let anybody have our responses sent to a third party.
+pub(super) fn response_route(via: &Via, flow: Flow) -> ResponseRoute {
+    let by_sent_by = at(flow.remote, via.port.unwrap_or(DEFAULT_PORT));
+    match flow.protocol {
+        Protocol::Udp => {
+            let remote = if via.rport().is_some() { flow.remote } else { by_sent_by };
+            ResponseRoute { flow: Flow { remote, ..flow }, without_connection: None }
+        }
+        Protocol::Tcp => ResponseRoute { flow, without_connection: Some(by_sent_by) },
+    }
+}
+
+/// The same host (and IPv6 scope), another port.
+fn at(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
+}
+
+/// The Via line of a request of ours.
+pub(super) fn own_via(protocol: Protocol, sent_by: SocketAddr, branch: &str) -> String {
+    let name = match protocol {
+        Protocol::Udp => "UDP",
+        Protocol::Tcp => "TCP",
+    };
+    let port = sent_by.port();
+    match sent_by.ip() {
+        IpAddr::V4(ip) => format!("SIP/2.0/{name} {ip}:{port};branch={branch};rport"),
+        IpAddr::V6(ip) => format!("SIP/2.0/{name} [{ip}]:{port};branch={branch};rport"),
+    }
+}
