@@ -38,11 +38,18 @@ enum State {
         cancel: Cancel,
     },
     /// A provisional response has come.
-    Proceeding { cancel: Cancel },
+    Proceeding {
+        cancel: Cancel,
+    },
     /// Refused; answers retransmissions of the refusal with the ACK.
-    Completed { ack: Bytes, until: Mono },
+    Completed {
+        ack: Bytes,
+        until: Mono,
+    },
     /// Accepted; every further 2xx belongs to the transaction user.
-    Accepted { until: Mono },
+    Accepted {
+        until: Mono,
+    },
     Terminated,
 }
 
@@ -73,7 +80,12 @@ impl ClientInvite {
             give_up: now + timers.give_up(),
             cancel: Cancel::No,
         };
-        ClientInvite { request, reliable, timers, state }
+        ClientInvite {
+            request,
+            reliable,
+            timers,
+            state,
+        }
     }
 
     /// A response that matches this transaction has come.
@@ -112,7 +124,9 @@ impl ClientInvite {
     ) {
         match self.state {
             State::Calling { .. } | State::Proceeding { .. } => {
-                self.state = State::Accepted { until: now + self.timers.give_up() };
+                self.state = State::Accepted {
+                    until: now + self.timers.give_up(),
+                };
                 out.deliver(response, flow);
             }
             State::Accepted { .. } => out.deliver(response, flow),
@@ -135,7 +149,10 @@ impl ClientInvite {
                 self.state = if self.reliable {
                     State::Terminated
                 } else {
-                    State::Completed { ack, until: now + TIMER_D }
+                    State::Completed {
+                        ack,
+                        until: now + TIMER_D,
+                    }
                 };
             }
             State::Completed { ack, .. } => out.transmit(ack.clone()),
@@ -146,9 +163,16 @@ impl ClientInvite {
     /// Whoever sent the INVITE wants it no more. Does nothing after a final response.
     pub fn cancel(&mut self, reason: Option<&str>) {
         match &mut self.state {
-            State::Calling { cancel: cancel @ Cancel::No, .. }
-            | State::Proceeding { cancel: cancel @ Cancel::No } => {
-                *cancel = Cancel::Wanted { reason: reason.map(str::to_owned) };
+            State::Calling {
+                cancel: cancel @ Cancel::No,
+                ..
+            }
+            | State::Proceeding {
+                cancel: cancel @ Cancel::No,
+            } => {
+                *cancel = Cancel::Wanted {
+                    reason: reason.map(str::to_owned),
+                };
             }
             State::Calling { .. }
             | State::Proceeding { .. }
@@ -161,13 +185,19 @@ impl ClientInvite {
     /// The CANCEL, once, if one is wanted and may be sent now: after the first provisional response
     /// and before a final one.
     pub fn take_cancel(&mut self, now: Mono) -> Option<Request> {
-        let State::Proceeding { cancel } = &mut self.state else { return None };
+        let State::Proceeding { cancel } = &mut self.state else {
+            return None;
+        };
         if !matches!(cancel, Cancel::Wanted { .. }) {
             return None;
         }
-        let sent = Cancel::Sent { give_up: now + self.timers.give_up() };
-        let Cancel::Wanted { reason } = std::mem::replace(cancel, sent) else { return None };
-        let mut cancel = self.companion(Method::Cancel, self.request.headers.value("To"));
+        let sent = Cancel::Sent {
+            give_up: now + self.timers.give_up(),
+        };
+        let Cancel::Wanted { reason } = std::mem::replace(cancel, sent) else {
+            return None;
+        };
+        let mut cancel = self.companion(Method::Cancel, &self.request.headers);
         if let Some(reason) = reason {
             cancel.headers.push("Reason", reason);
         }
@@ -189,13 +219,17 @@ impl ClientInvite {
 
     pub fn next_timeout(&self) -> Option<(Timer, Mono)> {
         match &self.state {
-            State::Calling { retransmission, give_up, .. } => {
-                Some(earlier(Timer::A, *retransmission, Timer::B, *give_up))
-            }
-            State::Proceeding { cancel: Cancel::Sent { give_up } } => {
-                Some((Timer::Cancelled, *give_up))
-            }
-            State::Proceeding { cancel: Cancel::No | Cancel::Wanted { .. } } => None,
+            State::Calling {
+                retransmission,
+                give_up,
+                ..
+            } => Some(earlier(Timer::A, *retransmission, Timer::B, *give_up)),
+            State::Proceeding {
+                cancel: Cancel::Sent { give_up },
+            } => Some((Timer::Cancelled, *give_up)),
+            State::Proceeding {
+                cancel: Cancel::No | Cancel::Wanted { .. },
+            } => None,
             State::Completed { until, .. } => Some((Timer::D, *until)),
             State::Accepted { until } => Some((Timer::M, *until)),
             State::Terminated => None,
@@ -204,7 +238,11 @@ impl ClientInvite {
 
     pub fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ClientOutput<'_>) {
         match &mut self.state {
-            State::Calling { bytes, retransmission, .. } if timer == Timer::A => {
+            State::Calling {
+                bytes,
+                retransmission,
+                ..
+            } if timer == Timer::A => {
                 out.transmit(bytes.clone());
                 *retransmission = retransmission.map(|again| again.next(now, Duration::MAX));
             }
@@ -224,25 +262,28 @@ impl ClientInvite {
 
     /// The ACK to a refusal (RFC 3261 §17.1.1.3).
     fn ack(&self, refusal: &Response) -> Request {
-        self.companion(Method::Ack, refusal.headers.value("To"))
+        self.companion(Method::Ack, &refusal.headers)
     }
 
     /// A request that travels with the INVITE: same Request-URI, Via, From, Call-ID, number and Route.
-    fn companion(&self, method: Method, to: Option<&str>) -> Request {
+    fn companion(&self, method: Method, with_to: &Headers) -> Request {
         let invite = &self.request.headers;
         let mut headers = Headers::default();
         if let Some(via) = invite.values("Via").next() {
             headers.push("Via", via);
         }
-        for route in invite.values("Route") {
-            headers.push("Route", route);
-        }
+        headers.copy(invite, "Route");
         headers.push("Max-Forwards", MAX_FORWARDS);
-        headers.push("From", invite.value("From").unwrap_or_default());
-        headers.push("To", to.unwrap_or_default());
-        headers.push("Call-ID", invite.value("Call-ID").unwrap_or_default());
+        headers.copy(invite, "From");
+        headers.copy(with_to, "To");
+        headers.copy(invite, "Call-ID");
         let number = invite.cseq().map_or(0, |cseq| cseq.number);
-        headers.push("CSeq", format!("{number} {method}"));
-        Request { method, uri: self.request.uri.clone(), headers, body: Bytes::new() }
+        headers.push("CSeq", format_args!("{number} {method}"));
+        Request {
+            method,
+            uri: self.request.uri.clone(),
+            headers,
+            body: Bytes::new(),
+        }
     }
 }

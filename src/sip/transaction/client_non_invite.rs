@@ -19,11 +19,21 @@ pub(super) struct ClientNonInvite {
 #[derive(Debug)]
 enum State {
     /// Sent; nothing has come back.
-    Trying { bytes: Bytes, retransmission: Option<Retransmission>, give_up: Mono },
+    Trying {
+        bytes: Bytes,
+        retransmission: Option<Retransmission>,
+        give_up: Mono,
+    },
     /// A provisional response has come.
-    Proceeding { bytes: Bytes, retransmission: Option<Retransmission>, give_up: Mono },
+    Proceeding {
+        bytes: Bytes,
+        retransmission: Option<Retransmission>,
+        give_up: Mono,
+    },
     /// The final response has come; its retransmissions are absorbed.
-    Completed { until: Mono },
+    Completed {
+        until: Mono,
+    },
     Terminated,
 }
 
@@ -39,8 +49,16 @@ impl ClientNonInvite {
         out.transmit(bytes.clone());
         let retransmission = timers.retransmission(reliable, now);
         let give_up = now + timers.give_up();
-        let state = State::Trying { bytes, retransmission, give_up };
-        ClientNonInvite { reliable, timers, state }
+        let state = State::Trying {
+            bytes,
+            retransmission,
+            give_up,
+        };
+        ClientNonInvite {
+            reliable,
+            timers,
+            state,
+        }
     }
 
     /// A response that matches this transaction has come.
@@ -52,14 +70,28 @@ impl ClientNonInvite {
         out: &mut ClientOutput<'_>,
     ) {
         match std::mem::replace(&mut self.state, State::Terminated) {
-            State::Trying { bytes, retransmission, give_up }
-            | State::Proceeding { bytes, retransmission, give_up } => {
+            State::Trying {
+                bytes,
+                retransmission,
+                give_up,
+            }
+            | State::Proceeding {
+                bytes,
+                retransmission,
+                give_up,
+            } => {
                 self.state = if response.status < 200 {
-                    State::Proceeding { bytes, retransmission, give_up }
+                    State::Proceeding {
+                        bytes,
+                        retransmission,
+                        give_up,
+                    }
                 } else if self.reliable {
                     State::Terminated
                 } else {
-                    State::Completed { until: now + self.timers.t4 }
+                    State::Completed {
+                        until: now + self.timers.t4,
+                    }
                 };
                 out.deliver(response, flow);
             }
@@ -80,10 +112,16 @@ impl ClientNonInvite {
 
     pub fn next_timeout(&self) -> Option<(Timer, Mono)> {
         match &self.state {
-            State::Trying { retransmission, give_up, .. }
-            | State::Proceeding { retransmission, give_up, .. } => {
-                Some(earlier(Timer::E, *retransmission, Timer::F, *give_up))
+            State::Trying {
+                retransmission,
+                give_up,
+                ..
             }
+            | State::Proceeding {
+                retransmission,
+                give_up,
+                ..
+            } => Some(earlier(Timer::E, *retransmission, Timer::F, *give_up)),
             State::Completed { until } => Some((Timer::K, *until)),
             State::Terminated => None,
         }
@@ -91,14 +129,25 @@ impl ClientNonInvite {
 
     pub fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ClientOutput<'_>) {
         match &mut self.state {
-            State::Trying { bytes, retransmission, .. } if timer == Timer::E => {
+            State::Trying {
+                bytes,
+                retransmission,
+                ..
+            } if timer == Timer::E => {
                 out.transmit(bytes.clone());
                 *retransmission = retransmission.map(|again| again.next(now, self.timers.t2));
             }
-            State::Proceeding { bytes, retransmission, .. } if timer == Timer::E => {
+            State::Proceeding {
+                bytes,
+                retransmission,
+                ..
+            } if timer == Timer::E => {
                 out.transmit(bytes.clone());
                 let interval = self.timers.t2;
-                *retransmission = Some(Retransmission { at: now + interval, interval });
+                *retransmission = Some(Retransmission {
+                    at: now + interval,
+                    interval,
+                });
             }
             State::Trying { .. } | State::Proceeding { .. } => {
                 self.state = State::Terminated;

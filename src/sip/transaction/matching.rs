@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::sip::message::{Method, Request, Via};
+use crate::sip::message::{Method, Request, Response, Via};
 
 /// What the branch of an element of RFC 3261 begins with.
 pub(super) const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -14,6 +14,18 @@ pub(super) type ClientMatch = (Arc<str>, Method);
 /// Finds a server transaction: what its retransmissions, its ACK and its CANCEL have in common, and
 /// the method.
 pub(super) type ServerMatch = (Arc<str>, Method);
+
+/// The client transaction that a response names. `None` where it has another Via than ours, which
+/// no response to a user agent has (RFC 3261 §8.1.3.3).
+pub(super) fn of_response(response: &Response) -> Option<ClientMatch> {
+    let mut vias = response.headers.list("Via");
+    let (top, None) = (vias.next()?, vias.next()) else {
+        return None;
+    };
+    let via: Via = top.parse().ok()?;
+    let method = response.headers.cseq().ok()?.method;
+    Some((Arc::from(via.branch()?), method))
+}
 
 /// What a request's retransmissions, ACK and CANCEL have in common: branch and sent-by; before
 /// RFC 3261 the Request-URI, From tag, Call-ID, CSeq number and the whole top Via.

@@ -17,13 +17,23 @@ pub(super) struct ServerInvite {
 #[derive(Debug)]
 enum State {
     /// No final response yet; a retransmitted INVITE gets the last provisional one again.
-    Proceeding { last: Option<Bytes> },
+    Proceeding {
+        last: Option<Bytes>,
+    },
     /// Refused; the refusal is sent again until its ACK comes.
-    Completed { response: Bytes, retransmission: Option<Retransmission>, give_up: Mono },
+    Completed {
+        response: Bytes,
+        retransmission: Option<Retransmission>,
+        give_up: Mono,
+    },
     /// The refusal was acknowledged; further ACKs are absorbed.
-    Confirmed { until: Mono },
+    Confirmed {
+        until: Mono,
+    },
     /// Accepted; retransmitted INVITEs are absorbed, ACKs and further 2xx passed on.
-    Accepted { until: Mono },
+    Accepted {
+        until: Mono,
+    },
     Terminated,
 }
 
@@ -39,13 +49,20 @@ pub(super) enum AckFor {
 impl ServerInvite {
     /// An INVITE that nobody has answered.
     pub fn new(reliable: bool, timers: Timers) -> ServerInvite {
-        ServerInvite { reliable, timers, state: State::Proceeding { last: None } }
+        ServerInvite {
+            reliable,
+            timers,
+            state: State::Proceeding { last: None },
+        }
     }
 
     /// The INVITE has come again.
     pub fn handle_retransmission(&self, out: &mut ServerOutput<'_>) {
         match &self.state {
-            State::Proceeding { last: Some(bytes) } | State::Completed { response: bytes, .. } => {
+            State::Proceeding { last: Some(bytes) }
+            | State::Completed {
+                response: bytes, ..
+            } => {
                 out.transmit(bytes.clone());
             }
             State::Proceeding { last: None }
@@ -64,7 +81,9 @@ impl ServerInvite {
             }
             State::Proceeding { .. } if status < 300 => {
                 out.transmit(bytes);
-                self.state = State::Accepted { until: now + self.timers.give_up() };
+                self.state = State::Accepted {
+                    until: now + self.timers.give_up(),
+                };
             }
             State::Proceeding { .. } => {
                 out.transmit(bytes.clone());
@@ -89,7 +108,9 @@ impl ServerInvite {
                 self.state = if self.reliable {
                     State::Terminated
                 } else {
-                    State::Confirmed { until: now + self.timers.t4 }
+                    State::Confirmed {
+                        until: now + self.timers.t4,
+                    }
                 };
                 AckFor::Layer
             }
@@ -113,9 +134,11 @@ impl ServerInvite {
     pub fn next_timeout(&self) -> Option<(Timer, Mono)> {
         match &self.state {
             State::Proceeding { .. } | State::Terminated => None,
-            State::Completed { retransmission, give_up, .. } => {
-                Some(earlier(Timer::G, *retransmission, Timer::H, *give_up))
-            }
+            State::Completed {
+                retransmission,
+                give_up,
+                ..
+            } => Some(earlier(Timer::G, *retransmission, Timer::H, *give_up)),
             State::Confirmed { until } => Some((Timer::I, *until)),
             State::Accepted { until } => Some((Timer::L, *until)),
         }
@@ -123,7 +146,11 @@ impl ServerInvite {
 
     pub fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ServerOutput<'_>) {
         match &mut self.state {
-            State::Completed { response, retransmission, .. } if timer == Timer::G => {
+            State::Completed {
+                response,
+                retransmission,
+                ..
+            } if timer == Timer::G => {
                 out.transmit(response.clone());
                 *retransmission = retransmission.map(|again| again.next(now, self.timers.t2));
             }

@@ -19,22 +19,34 @@ enum State {
     /// No response yet: retransmissions are absorbed.
     Trying,
     /// A provisional response went out; a retransmission gets it again.
-    Proceeding { last: Bytes },
+    Proceeding {
+        last: Bytes,
+    },
     /// The final response went out; a retransmission gets it again.
-    Completed { response: Bytes, until: Mono },
+    Completed {
+        response: Bytes,
+        until: Mono,
+    },
     Terminated,
 }
 
 impl ServerNonInvite {
     /// A request that nobody has answered.
     pub fn new(reliable: bool, timers: Timers) -> ServerNonInvite {
-        ServerNonInvite { reliable, timers, state: State::Trying }
+        ServerNonInvite {
+            reliable,
+            timers,
+            state: State::Trying,
+        }
     }
 
     /// The request has come again.
     pub fn handle_retransmission(&self, out: &mut ServerOutput<'_>) {
         match &self.state {
-            State::Proceeding { last: bytes } | State::Completed { response: bytes, .. } => {
+            State::Proceeding { last: bytes }
+            | State::Completed {
+                response: bytes, ..
+            } => {
                 out.transmit(bytes.clone());
             }
             State::Trying | State::Terminated => {}
@@ -51,7 +63,10 @@ impl ServerNonInvite {
                 } else if self.reliable {
                     State::Terminated
                 } else {
-                    State::Completed { response: bytes, until: now + self.timers.give_up() }
+                    State::Completed {
+                        response: bytes,
+                        until: now + self.timers.give_up(),
+                    }
                 };
             }
             State::Completed { .. } | State::Terminated => {}

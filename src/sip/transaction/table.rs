@@ -133,7 +133,11 @@ impl Transactions {
         for owner in owners {
             match owner {
                 Owner::Client(key) => {
-                    if self.clients.get(&key).is_some_and(|it| is_lost(&it.flow, &flow)) {
+                    if self
+                        .clients
+                        .get(&key)
+                        .is_some_and(|it| is_lost(&it.flow, &flow))
+                    {
                         self.drive_client(key, now, |machine, out| {
                             machine.handle_transport_error(out);
                         });
@@ -177,7 +181,10 @@ impl Transactions {
     ) -> Bytes {
         add_via(&mut ack, flow.protocol, sent_by, random);
         let bytes = ack.to_bytes();
-        self.actions.push_back(Action::Transmit { flow, bytes: bytes.clone() });
+        self.actions.push_back(Action::Transmit {
+            flow,
+            bytes: bytes.clone(),
+        });
         bytes
     }
 
@@ -192,7 +199,9 @@ impl Transactions {
     /// its ACK comes is the transaction user's work (RFC 3261 §13.3.1.4). After a final response to
     /// anything else, and after the transaction is gone, nothing happens.
     pub fn respond(&mut self, key: &ServerKey, response: Response, now: Mono) {
-        let Some(server) = self.servers.get_mut(key) else { return };
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
         if server.to_tag.is_none() {
             server.to_tag = response.headers.to_tag().map(Box::from);
         }
@@ -244,19 +253,21 @@ impl Transactions {
     }
 
     fn handle_response(&mut self, response: Response, flow: Flow, now: Mono) {
-        let mut vias = response.headers.list("Via");
-        let (Some(top), None) = (vias.next(), vias.next()) else { return };
-        let Ok(via) = top.parse::<Via>() else { return };
-        let (Some(branch), Ok(cseq)) = (via.branch(), response.headers.cseq()) else { return };
-        let matched = (Arc::from(branch), cseq.method);
-        let Some(key) = self.client_matches.get(&matched).copied() else { return };
+        let Some(matched) = matching::of_response(&response) else {
+            return;
+        };
+        let Some(key) = self.client_matches.get(&matched).copied() else {
+            return;
+        };
         self.drive_client(key, now, |machine, out| {
             machine.handle_response(response, flow, now, out);
         });
     }
 
     fn handle_request(&mut self, mut request: Request, flow: Flow, now: Mono) {
-        let Ok(mut via) = request.headers.top_via() else { return };
+        let Ok(mut via) = request.headers.top_via() else {
+            return;
+        };
         let common = matching::common_part(&request, &via);
         via::stamp(&mut request.headers, &mut via, flow.remote);
         match request.method {
@@ -312,7 +323,9 @@ impl Transactions {
             return self.shed(&request, route.flow);
         }
         let merge_key = matching::merge_key(&request);
-        let is_merged = merge_key.as_ref().is_some_and(|it| self.unmerged.contains_key(it));
+        let is_merged = merge_key
+            .as_ref()
+            .is_some_and(|it| self.unmerged.contains_key(it));
         let merge_key = merge_key.filter(|_| !is_merged);
         let key = self.start_server(&request.method, matched, merge_key, route);
         if is_merged {
@@ -325,13 +338,17 @@ impl Transactions {
             trying.headers.copy(&request.headers, "Timestamp");
             self.respond(&key, trying, now);
         }
-        self.actions.push_back(Action::Request { key, request, flow });
+        self.actions
+            .push_back(Action::Request { key, request, flow });
     }
 
     fn is_full_for(&self, request: &Request) -> bool {
         let is_new_call = request.method == Method::Invite && request.headers.to_tag().is_none();
-        let most =
-            if is_new_call { SERVER_TRANSACTIONS_FOR_NEW_CALLS } else { SERVER_TRANSACTIONS_MAX };
+        let most = if is_new_call {
+            SERVER_TRANSACTIONS_FOR_NEW_CALLS
+        } else {
+            SERVER_TRANSACTIONS_MAX
+        };
         self.servers.len() >= most
     }
 
@@ -341,7 +358,10 @@ impl Transactions {
     }
 
     fn answer(&mut self, response: &Response, flow: Flow) {
-        self.actions.push_back(Action::Transmit { flow, bytes: response.to_bytes() });
+        self.actions.push_back(Action::Transmit {
+            flow,
+            bytes: response.to_bytes(),
+        });
     }
 
     fn start_server(
@@ -363,7 +383,14 @@ impl Transactions {
             self.unmerged.insert(merge_key.clone(), key);
         }
         self.remotes.insert((route.flow.remote, Owner::Server(key)));
-        let server = Server { machine, route, matched, merge_key, to_tag: None, deadline: None };
+        let server = Server {
+            machine,
+            route,
+            matched,
+            merge_key,
+            to_tag: None,
+            deadline: None,
+        };
         self.servers.insert(key, server);
         key
     }
@@ -380,7 +407,12 @@ impl Transactions {
         let reliable = is_reliable(flow.protocol);
         let matched = (branch, request.method.clone());
         let bytes = request.to_bytes();
-        let out = &mut ClientOutput { key, flow, is_silent, actions: &mut self.actions };
+        let out = &mut ClientOutput {
+            key,
+            flow,
+            is_silent,
+            actions: &mut self.actions,
+        };
         let machine = if request.method == Method::Invite {
             let start = ClientInvite::start(request, bytes, reliable, self.timers, now, out);
             ClientMachine::Invite(start)
@@ -394,7 +426,16 @@ impl Transactions {
         }
         self.client_matches.insert(matched.clone(), key);
         self.remotes.insert((flow.remote, Owner::Client(key)));
-        self.clients.insert(key, Client { machine, flow, matched, is_silent, deadline });
+        self.clients.insert(
+            key,
+            Client {
+                machine,
+                flow,
+                matched,
+                is_silent,
+                deadline,
+            },
+        );
     }
 
     /// Hands something to a client transaction, and follows what became of it.
@@ -404,11 +445,18 @@ impl Transactions {
         now: Mono,
         event: impl FnOnce(&mut ClientMachine, &mut ClientOutput<'_>),
     ) {
-        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
         let (flow, is_silent) = (client.flow, client.is_silent);
         event(
             &mut client.machine,
-            &mut ClientOutput { key, flow, is_silent, actions: &mut self.actions },
+            &mut ClientOutput {
+                key,
+                flow,
+                is_silent,
+                actions: &mut self.actions,
+            },
         );
         let cancel = client.machine.take_cancel(now);
         let branch = client.matched.0.clone();
@@ -434,9 +482,17 @@ impl Transactions {
         key: ServerKey,
         event: impl FnOnce(&mut ServerMachine, &mut ServerOutput<'_>),
     ) {
-        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return;
+        };
         let flow = server.route.flow;
-        event(&mut server.machine, &mut ServerOutput { flow, actions: &mut self.actions });
+        event(
+            &mut server.machine,
+            &mut ServerOutput {
+                flow,
+                actions: &mut self.actions,
+            },
+        );
         let deadline = server.machine.next_timeout().map(|(_, at)| at);
         if deadline != server.deadline {
             let before = std::mem::replace(&mut server.deadline, deadline);
@@ -454,15 +510,24 @@ impl Transactions {
 
     /// Sends the responses of a server transaction whose connection is gone another way.
     fn reroute(&mut self, key: ServerKey, lost: Flow) {
-        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return;
+        };
         let is_of_connection = server.route.flow.connection.is_some();
-        let Some(remote) = server.route.without_connection else { return };
+        let Some(remote) = server.route.without_connection else {
+            return;
+        };
         if !is_of_connection || !is_lost(&server.route.flow, &lost) {
             return;
         }
-        self.remotes.remove(&(server.route.flow.remote, Owner::Server(key)));
+        self.remotes
+            .remove(&(server.route.flow.remote, Owner::Server(key)));
         self.remotes.insert((remote, Owner::Server(key)));
-        server.route.flow = Flow { remote, connection: None, ..server.route.flow };
+        server.route.flow = Flow {
+            remote,
+            connection: None,
+            ..server.route.flow
+        };
         self.drive_server(key, |machine, out| machine.handle_rerouting(out));
     }
 
@@ -605,13 +670,20 @@ impl ServerMachine {
 impl ClientOutput<'_> {
     /// Send this to where the request went.
     pub fn transmit(&mut self, bytes: Bytes) {
-        self.actions.push_back(Action::Transmit { flow: self.flow, bytes });
+        self.actions.push_back(Action::Transmit {
+            flow: self.flow,
+            bytes,
+        });
     }
 
     /// The transaction user gets this response.
     pub fn deliver(&mut self, response: Response, flow: Flow) {
         if !self.is_silent {
-            self.actions.push_back(Action::Response { key: self.key, response, flow });
+            self.actions.push_back(Action::Response {
+                key: self.key,
+                response,
+                flow,
+            });
         }
     }
 
@@ -625,7 +697,8 @@ impl ClientOutput<'_> {
     /// The end: it could not be sent.
     pub fn transport_failed(&mut self) {
         if !self.is_silent {
-            self.actions.push_back(Action::TransportFailed { key: self.key });
+            self.actions
+                .push_back(Action::TransportFailed { key: self.key });
         }
     }
 }
@@ -633,7 +706,10 @@ impl ClientOutput<'_> {
 impl ServerOutput<'_> {
     /// Send this to where responses go.
     pub fn transmit(&mut self, bytes: Bytes) {
-        self.actions.push_back(Action::Transmit { flow: self.flow, bytes });
+        self.actions.push_back(Action::Transmit {
+            flow: self.flow,
+            bytes,
+        });
     }
 }
 
@@ -677,7 +753,9 @@ fn add_via(
     random: &mut RandomSource,
 ) -> Arc<str> {
     let branch = format!("{MAGIC_COOKIE}{}", random.token());
-    request.headers.push_first("Via", via::own_via(protocol, sent_by, &branch));
+    request
+        .headers
+        .push_first("Via", via::own_via(protocol, sent_by, &branch));
     branch.into()
 }
 
@@ -688,7 +766,9 @@ fn add_to_tag(response: &mut Response, tag: Option<&str>) {
     if headers.to_tag().is_some() {
         return;
     }
-    let Some(to) = headers.value("To") else { return };
+    let Some(to) = headers.value("To") else {
+        return;
+    };
     let tagged = match tag {
         Some(tag) => format!("{to};tag={tag}"),
         None => {

@@ -34,7 +34,10 @@ impl Timers {
 
     /// T1, or nothing to wait for where the transport is reliable.
     pub(super) fn retransmission(&self, reliable: bool, now: Mono) -> Option<Retransmission> {
-        (!reliable).then(|| Retransmission { at: now + self.t1, interval: self.t1 })
+        (!reliable).then(|| Retransmission {
+            at: now + self.t1,
+            interval: self.t1,
+        })
     }
 }
 
@@ -80,7 +83,10 @@ impl Retransmission {
     /// After a retransmission at `now`: twice the interval, at most `longest`.
     pub fn next(self, now: Mono, longest: Duration) -> Retransmission {
         let interval = self.interval.saturating_mul(2).min(longest);
-        Retransmission { at: now + interval, interval }
+        Retransmission {
+            at: now + interval,
+            interval,
+        }
     }
 }
 

@@ -54,10 +54,20 @@ pub(super) fn response_route(via: &Via, flow: Flow) -> ResponseRoute {
     let by_sent_by = at(flow.remote, via.port.unwrap_or(DEFAULT_PORT));
     match flow.protocol {
         Protocol::Udp => {
-            let remote = if via.rport().is_some() { flow.remote } else { by_sent_by };
-            ResponseRoute { flow: Flow { remote, ..flow }, without_connection: None }
+            let remote = if via.rport().is_some() {
+                flow.remote
+            } else {
+                by_sent_by
+            };
+            ResponseRoute {
+                flow: Flow { remote, ..flow },
+                without_connection: None,
+            }
         }
-        Protocol::Tcp => ResponseRoute { flow, without_connection: Some(by_sent_by) },
+        Protocol::Tcp => ResponseRoute {
+            flow,
+            without_connection: Some(by_sent_by),
+        },
     }
 }
 
