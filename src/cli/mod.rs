@@ -1,1 +1,2 @@
 //! (owner to write)
+pub mod hours;

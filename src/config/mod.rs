@@ -1,2 +1,3 @@
 //! (owner to write)
+pub mod special_days;
 pub mod zone;

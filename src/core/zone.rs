@@ -105,6 +105,18 @@ impl Zone {
         naive(seconds.saturating_add(i64::from(offset)))
     }
 
+    /// `at` as clocks show it with their offset, `2026-03-08T03:00:00-04:00` (RFC 3339, but for
+    /// offsets of long ago that have seconds: those are written too, `+00:19:32`).
+    pub fn format_rfc3339(&self, at: Wall) -> String {
+        self.format(at, "%Y-%m-%dT%H:%M:%S")
+    }
+
+    /// `at` in the `chrono` form given, followed by the offset.
+    pub(crate) fn format(&self, at: Wall, form: &str) -> String {
+        let local = self.local(at).format(form);
+        format!("{local}{}", format_offset(self.offset_at(at)))
+    }
+
     /// When clocks show `local` (fractions of a second are dropped).
     pub fn instants(&self, local: NaiveDateTime) -> LocalInstants {
         let local = local.and_utc().timestamp();
@@ -222,5 +234,16 @@ pub(crate) fn naive(seconds: i64) -> NaiveDateTime {
         Some(at) => at.naive_utc(),
         None if seconds < 0 => NaiveDateTime::MIN,
         None => NaiveDateTime::MAX,
+    }
+}
+
+/// `+01:00`, or `+00:19:32` where an offset of long ago has seconds.
+fn format_offset(seconds: i32) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let all = seconds.unsigned_abs();
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    match seconds {
+        0 => format!("{sign}{hours:02}:{minutes:02}"),
+        seconds => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
     }
 }

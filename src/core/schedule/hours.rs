@@ -76,42 +76,37 @@ impl Schedule {
     /// The state at `at`.
     pub fn state_at(&self, at: Wall) -> HoursState {
         let second = in_calendar(at);
-        let local = second + i64::from(self.zone.span_at(second).offset);
-        let (number, time) = (local.div_euclid(DAY), local.rem_euclid(DAY));
-        let day = self.day(number);
-        let (open, decided) = day.decide(time);
+        let local = self.local_second(second);
+        let (openness, decided) = self.decide(local);
+        let today = local.div_euclid(DAY);
+        let windows = self.source(today).windows;
         let next = self.next_change_after(second);
         HoursState {
             schedule: Some(self.name.clone()),
-            openness: match open {
-                true => Openness::Open,
-                false if day.in_break(time) => Openness::Break,
-                false => Openness::Closed,
-            },
+            openness,
             because: decided.because(),
             local: self.format_local(Wall::from_seconds(second)),
-            windows: day.own.windows.iter().map(Window::to_string).collect(),
+            windows: windows.iter().map(Window::to_string).collect(),
             next_change: next.map(Wall::from_seconds),
-            next_change_local: next.map(|next| self.format_change(next, number)),
+            next_change_local: next.map(|next| self.format_change(next, today)),
             special_prompt: decided.special.and_then(|special| special.prompt.clone()),
         }
     }
 
     /// True when `at` lies in a window; cheaper than [`Schedule::state_at`].
     pub fn is_open(&self, at: Wall) -> bool {
-        let second = in_calendar(at);
-        self.is_open_locally(second + i64::from(self.zone.span_at(second).offset))
+        self.is_open_locally(self.local_second(in_calendar(at)))
     }
 
     /// The first instant after `at` at which the schedule opens or closes; `None` if there is none
     /// within 10 years.
     pub fn next_change(&self, at: Wall) -> Option<Transition> {
         let second = self.next_change_after(in_calendar(at))?;
-        let (open, because) = self.decide(second);
+        let (openness, decided) = self.decide(self.local_second(second));
         Some(Transition {
             at: Wall::from_seconds(second),
-            open,
-            because,
+            open: openness == Openness::Open,
+            because: decided.because(),
         })
     }
 
@@ -120,22 +115,26 @@ impl Schedule {
         Transitions { schedule: self, at }
     }
 
-    /// Open or not at `at`, and what decides it.
-    pub fn decision_at(&self, at: Wall) -> (bool, Because) {
-        self.decide(in_calendar(at))
+    /// Open, break or closed at `at`, and what decides it.
+    pub fn openness_at(&self, at: Wall) -> (Openness, Because) {
+        let (openness, decided) = self.decide(self.local_second(in_calendar(at)));
+        (openness, decided.because())
     }
 
     /// `at` as clocks show it, `Wed 2026-12-02 11:40+01:00`.
     pub fn format_local(&self, at: Wall) -> String {
-        let local = self.zone.local(at).format("%a %Y-%m-%d %H:%M");
-        format!("{local}{}", format_offset(self.zone.offset_at(at)))
+        self.zone.format(at, "%a %Y-%m-%d %H:%M")
     }
 
-    fn decide(&self, second: i64) -> (bool, Because) {
-        let local = second + i64::from(self.zone.span_at(second).offset);
-        let day = self.day(local.div_euclid(DAY));
-        let (open, decided) = day.decide(local.rem_euclid(DAY));
-        (open, decided.because())
+    /// Open, break or closed at a local second, and the date whose hours decide it.
+    fn decide(&self, local: i64) -> (Openness, Source<'_>) {
+        self.day(local.div_euclid(DAY))
+            .decide(local.rem_euclid(DAY))
+    }
+
+    /// What clocks show at a UTC second, as seconds after 1970-01-01T00:00 of that clock.
+    fn local_second(&self, second: i64) -> i64 {
+        second + i64::from(self.zone.span_at(second).offset)
     }
 
     /// `12:00` on the local date with number `today`, otherwise `Thu 2026-12-03 08:00`.
@@ -297,6 +296,13 @@ impl Source<'_> {
         })
     }
 
+    /// True if the second `time` of this date lies between two of its windows, given that it lies
+    /// in none.
+    fn pauses_at(&self, time: i64) -> bool {
+        let edges = || self.windows.iter().map(|window| window.seconds(0));
+        edges().any(|(_, end)| end <= time) && edges().any(|(start, _)| start > time)
+    }
+
     fn because(&self) -> Because {
         match self.special {
             None => Because::Weekly,
@@ -319,22 +325,17 @@ impl<'a> Day<'a> {
         self.own.holds(time, 0) || self.before.holds(time, 1)
     }
 
-    /// Open or not, and which date's hours decide it.
-    fn decide(&self, time: i64) -> (bool, Source<'a>) {
+    /// Open, break or closed, and the date whose hours decide it (see [`Because`]).
+    fn decide(&self, time: i64) -> (Openness, Source<'a>) {
         match (self.own.holds(time, 0), self.before.holds(time, 1)) {
             (true, true) if self.own.special.is_none() && self.before.special.is_some() => {
-                (true, self.before)
+                (Openness::Open, self.before)
             }
-            (true, _) => (true, self.own),
-            (false, true) => (true, self.before),
-            (false, false) => (false, self.own),
+            (true, _) => (Openness::Open, self.own),
+            (false, true) => (Openness::Open, self.before),
+            (false, false) if self.own.pauses_at(time) => (Openness::Break, self.own),
+            (false, false) => (Openness::Closed, self.own),
         }
-    }
-
-    /// Between two windows of this date.
-    fn in_break(&self, time: i64) -> bool {
-        let edges = || self.own.windows.iter().map(|window| window.seconds(0));
-        edges().any(|(_, end)| end <= time) && edges().any(|(start, _)| start > time)
     }
 
     /// Until when it is open without a pause from `time` on: `time` itself if it is closed then,
@@ -388,15 +389,4 @@ fn weekday(number: i64) -> Weekday {
         Weekday::Wed,
     ];
     DAYS[number.rem_euclid(7) as usize]
-}
-
-/// `+01:00`, or `+00:19:32` where an offset of long ago has seconds.
-pub(crate) fn format_offset(seconds: i32) -> String {
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let all = seconds.unsigned_abs();
-    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
-    match seconds {
-        0 => format!("{sign}{hours:02}:{minutes:02}"),
-        seconds => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
-    }
 }
