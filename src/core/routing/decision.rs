@@ -24,7 +24,7 @@ pub enum Outcome {
     /// Offer it to these users now.
     Ring(Ring),
     /// Nobody new is to ring now: whoever can be reached is being rung already, by this call or by
-    /// others (or, with `progressive`, has a later turn). The caller hears ringing.
+    /// others. The caller hears ringing, and what rings for this call goes on.
     Wait {
         /// The step it waits in.
         step: usize,
@@ -60,7 +60,7 @@ pub struct Ring {
     /// How candidates were chosen from.
     pub strategy: Strategy,
     /// How long each rings: `None` until the step ends (`ring-all`); for `progressive` the time
-    /// until one more is added; for the others the time of each user's turn.
+    /// until one more is added, if there is `more`; for the others the time of each user's turn.
     #[serde(with = "optional_millis")]
     pub ring_each: Option<Duration>,
     /// How long the step may last from its beginning.

@@ -1,10 +1,11 @@
 //! Everything that can differ between two requests to the same snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Decision;
 use crate::core::id::CallId;
 use crate::core::name::UserName;
 use crate::core::time::Wall;
@@ -23,6 +24,18 @@ pub struct Facts {
     /// For `random`.
     #[serde(default)]
     pub seed: u64,
+}
+
+impl Facts {
+    /// Keeps what is known of those whom the decision considered: what is needed to replay it.
+    pub fn keep_considered(&mut self, decision: &Decision) {
+        let steps = decision.trace.steps.iter();
+        let considered: BTreeSet<&UserName> = steps
+            .flat_map(|step| &step.candidates)
+            .map(|candidate| &candidate.user)
+            .collect();
+        self.users.retain(|user, _| considered.contains(user));
+    }
 }
 
 /// What a user says.

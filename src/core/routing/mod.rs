@@ -1,9 +1,12 @@
 //! Who gets it: [`route()`] is a pure function from configuration, facts and request to a decision.
 
+mod candidates;
 mod decision;
 mod facts;
 pub mod refusal;
 mod request;
+mod strategy;
+mod way;
 pub mod words;
 
 pub use decision::{
@@ -11,12 +14,15 @@ pub use decision::{
 };
 pub use facts::{Busy, DeviceFacts, Facts, Presence, UserFacts};
 pub use request::{Attempt, Cause, Kind, Progress, Request, Selection, To};
+pub use way::Way;
 
 use crate::core::snapshot::Snapshot;
 use crate::core::time::Now;
 
 /// Decides. Pure: the same arguments give the same decision, outcome and trace.
 pub fn route(snapshot: &Snapshot, facts: &Facts, request: &Request, now: Now) -> Decision {
-    let _ = (snapshot, facts, request, now);
-    todo!("owner: routing")
+    match Way::find(snapshot, request, now) {
+        Ok(way) => way.decide(facts, now),
+        Err(refusal) => *refusal,
+    }
 }

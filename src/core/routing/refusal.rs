@@ -1,11 +1,15 @@
 //! What an admin reads about a request that was refused: what came, and what to change if it should
 //! have been taken.
 
-use std::net::SocketAddr;
+use std::cmp::Reverse;
+use std::net::{IpAddr, SocketAddr};
 
-use super::Decision;
-use crate::core::snapshot::{Snapshot, Trunk};
-use crate::core::time::{Now, Wall};
+use super::words;
+use super::{Decision, Outcome, Trace};
+use crate::core::name::ChannelName;
+use crate::core::number::{PhoneNumber, to_e164};
+use crate::core::snapshot::{NumberFrom, Peer, Snapshot, Trunk};
+use crate::core::time::Wall;
 
 /// What an INVITE said about the number that was dialled, as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,22 +24,84 @@ pub struct Dialled {
     pub diversion: Option<String>,
 }
 
+impl Dialled {
+    /// What stood in that place.
+    pub fn from(&self, place: NumberFrom) -> Option<&str> {
+        match place {
+            NumberFrom::RequestUri => self.request_uri.as_deref(),
+            NumberFrom::To => self.to.as_deref(),
+            NumberFrom::PCalledPartyId => self.p_called_party_id.as_deref(),
+            NumberFrom::Diversion => self.diversion.as_deref(),
+        }
+    }
+}
+
+/// A refusal as a decision, with nothing looked at but the snapshot.
+pub fn refuse(snapshot: &Snapshot, status: u16, code: &str, text: String) -> Decision {
+    Decision {
+        outcome: Outcome::Refuse {
+            status,
+            code: code.to_owned(),
+            text,
+        },
+        trace: Trace {
+            snapshot: snapshot.version,
+            ..Trace::default()
+        },
+    }
+}
+
 /// The text of `404 unknown-number`, without status and code: `trunk "no" sent Request-URI
 /// "acct4711", To "22000001" (+4722000001, channel oslo-line). Set number_from = "to".` Every place
 /// where the number could have stood is looked at. `trunk` is `None` for one of our own phones.
 pub fn unknown_number(snapshot: &Snapshot, trunk: Option<&Trunk>, dialled: &Dialled) -> String {
-    let _ = (snapshot, trunk, dialled);
-    todo!("owner: routing")
-}
-
-/// A refusal that is made before anything is routed, as a decision.
-pub fn refuse(snapshot: &Snapshot, status: u16, code: &str, text: String) -> Decision {
-    let _ = (snapshot, status, code, text);
-    todo!("owner: routing")
+    let country = trunk.and_then(|trunk| trunk.country);
+    let asked = trunk.map_or(NumberFrom::RequestUri, |trunk| trunk.number_from);
+    let read = |place: NumberFrom| {
+        let text = dialled.from(place)?;
+        let number = to_e164(text, country);
+        let channel = number
+            .as_ref()
+            .and_then(|number| snapshot.channel_of_number(number))
+            .map(|channel| channel.name.clone());
+        Some(Reading {
+            place,
+            text,
+            number,
+            channel,
+        })
+    };
+    let who = trunk.map_or_else(
+        || "a phone of ours".to_owned(),
+        |trunk| format!("trunk {:?}", &*trunk.name),
+    );
+    let first = read(asked);
+    let sent = first.as_ref().map_or_else(
+        || format!("{who} sent no {}", header(asked)),
+        |first| format!("{who} sent {}", first.told()),
+    );
+    let elsewhere: Vec<Reading<'_>> = PLACES
+        .into_iter()
+        .filter(|place| trunk.is_some() && *place != asked)
+        .filter_map(read)
+        .collect();
+    if let Some(hit) = elsewhere.iter().find(|reading| reading.channel.is_some()) {
+        let key = key(hit.place);
+        return format!("{sent}, {}. Set number_from = {key:?}.", hit.told());
+    }
+    let others: String = elsewhere
+        .iter()
+        .filter(|reading| Some(reading.text) != dialled.from(asked))
+        .map(|reading| format!(", {}", reading.told()))
+        .collect();
+    let advice = advice(trunk, first.as_ref());
+    format!("{sent}{others}. {advice}")
 }
 
 /// `refused not-a-trunk: INVITE from 198.51.101.9 for +4722000001, 14 times since 09:02. Nearest:
 /// trunk "no", 198.51.100.0/24. If this is your carrier, add it to peers.`
+///
+/// `times` counts this request and those like it since `since`; a single one is told without.
 pub fn not_a_trunk(
     snapshot: &Snapshot,
     method: &str,
@@ -43,8 +109,123 @@ pub fn not_a_trunk(
     dialled: Option<&str>,
     times: u64,
     since: Wall,
-    now: Now,
+    now: Wall,
 ) -> String {
-    let _ = (snapshot, method, source, dialled, times, since, now);
-    todo!("owner: routing")
+    let address = source.ip().to_canonical();
+    let mut text = format!("refused not-a-trunk: {method} from {address}");
+    if let Some(dialled) = dialled {
+        text.push_str(&format!(" for {dialled}"));
+    }
+    if times > 1 {
+        let schedule = dialled
+            .and_then(|dialled| to_e164(dialled, None))
+            .and_then(|number| snapshot.channel_of_number(&number))
+            .and_then(|channel| channel.schedule.as_ref());
+        let since = words::clock(snapshot, schedule, since, now);
+        text.push_str(&format!(", {times} times since {since}"));
+    }
+    match nearest(snapshot, address) {
+        Some((trunk, peer)) => {
+            let name = &*trunk.name;
+            let peer = peer_text(peer);
+            text.push_str(&format!(
+                ". Nearest: trunk {name:?}, {peer}. If this is your carrier, add it to peers."
+            ));
+        }
+        None => text.push_str(
+            ". No trunk has peers. If this is your carrier, add a [[trunk]] with it in peers.",
+        ),
+    }
+    text
+}
+
+const PLACES: [NumberFrom; 4] = [
+    NumberFrom::RequestUri,
+    NumberFrom::To,
+    NumberFrom::PCalledPartyId,
+    NumberFrom::Diversion,
+];
+
+/// What one place in the request said.
+struct Reading<'a> {
+    place: NumberFrom,
+    text: &'a str,
+    number: Option<PhoneNumber>,
+    channel: Option<ChannelName>,
+}
+
+impl Reading<'_> {
+    /// `To "22000001" (+4722000001, channel oslo-line)`
+    fn told(&self) -> String {
+        let header = header(self.place);
+        let text = self.text;
+        match (&self.number, &self.channel) {
+            (Some(number), Some(channel)) => {
+                format!("{header} {text:?} ({number}, channel {channel})")
+            }
+            (Some(number), None) => format!("{header} {text:?} ({number})"),
+            (None, _) => format!("{header} {text:?}"),
+        }
+    }
+}
+
+fn advice(trunk: Option<&Trunk>, first: Option<&Reading<'_>>) -> String {
+    let unread = first.filter(|reading| reading.number.is_none());
+    match (unread, trunk) {
+        (Some(reading), Some(trunk))
+            if trunk.country.is_none() && reading.text.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            "The trunk has no country, so national numbers cannot be read: set country.".to_owned()
+        }
+        (Some(_), _) => "None of it is a number of any channel.".to_owned(),
+        (None, _) => "No channel has it among its numbers.".to_owned(),
+    }
+}
+
+fn header(place: NumberFrom) -> &'static str {
+    match place {
+        NumberFrom::RequestUri => "Request-URI",
+        NumberFrom::To => "To",
+        NumberFrom::PCalledPartyId => "P-Called-Party-ID",
+        NumberFrom::Diversion => "Diversion",
+    }
+}
+
+fn key(place: NumberFrom) -> &'static str {
+    match place {
+        NumberFrom::RequestUri => "request-uri",
+        NumberFrom::To => "to",
+        NumberFrom::PCalledPartyId => "p-called-party-id",
+        NumberFrom::Diversion => "diversion",
+    }
+}
+
+/// The peer whose network shares the longest prefix with the address; the first of equal ones.
+fn nearest(snapshot: &Snapshot, address: IpAddr) -> Option<(&Trunk, &Peer)> {
+    snapshot
+        .trunks
+        .iter()
+        .flat_map(|trunk| trunk.peers.iter().map(move |peer| (trunk, peer)))
+        .min_by_key(|(_, peer)| Reverse(shared_bits(peer, address)))
+}
+
+fn shared_bits(peer: &Peer, address: IpAddr) -> Option<u32> {
+    let shared = match (peer.network.addr(), address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return None,
+    };
+    Some(shared.min(u32::from(peer.network.prefix_len())))
+}
+
+fn peer_text(peer: &Peer) -> String {
+    let network = if peer.network.prefix_len() == peer.network.max_prefix_len() {
+        peer.network.addr().to_string()
+    } else {
+        peer.network.to_string()
+    };
+    match peer.port {
+        Some(port) => format!("{network} port {port}"),
+        None => network,
+    }
 }

@@ -51,7 +51,7 @@ pub enum Selection {
     /// The call has just arrived: hours are evaluated.
     First,
     /// The call is under way: hours are those it arrived in.
-    Next(Progress),
+    Next(Box<Progress>),
 }
 
 /// How far a call has come when it asks again.
@@ -94,7 +94,7 @@ pub enum Attempt {
 pub enum Cause {
     /// An offer ended without a conversation (declined, unreachable, or `ring_each` is over).
     OfferEnded,
-    /// `progressive`: `ring_each` is over, one more is added.
+    /// `progressive`: `ring_each` is over since the last decision to ring, one more is added.
     AddOne,
     /// A candidate who was busy became free.
     BecameFree,
