@@ -3,7 +3,7 @@
 use crate::core::id::LegId;
 use crate::core::time::Mono;
 use crate::sip::dialog::{Dialog, Origin, Route, push_routes};
-use crate::sip::message::{Headers, Method, Request, Response};
+use crate::sip::message::{Headers, Method, Request, Response, reason_phrase};
 use crate::sip::transaction::ClientKey;
 use crate::sip::user_agent::UserAgent;
 use crate::sip::user_agent::content;
@@ -126,19 +126,18 @@ impl Leg {
         };
         let cseq = origin.cseq;
         let mut dialog = Dialog::of_caller(origin, &response);
-        self.owe(stack, key, cseq, now);
+        self.owe(stack, key, cseq, self.answers.clone(), now);
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Calling(calling) => {
                 let early = calling.early.iter().find(|early| early.id() == dialog.id());
                 if let Some(early) = early {
                     dialog.continue_from(early);
                 }
-                self.line.acknowledge(stack, &dialog, cseq);
+                self.line.acknowledge(stack, &dialog, cseq, &self.answers);
                 match calling.abandoned {
                     Some(Abandoned { reason }) => self.say_bye(stack, dialog, reason, now),
                     None => {
-                        self.phase =
-                            Phase::Established(Box::new(Established::new(dialog, true)));
+                        self.phase = Phase::Established(Box::new(Established::new(dialog, true)));
                         let body = content::of_message(&response.headers, &response.body);
                         let event = Event::Answered {
                             leg: self.id,
@@ -169,10 +168,10 @@ impl Leg {
             .chain(&self.ended)
             .find(|known| known.id() == dialog.id());
         if let Some(known) = known {
-            return self.line.acknowledge(stack, known, cseq);
+            return self.line.acknowledge(stack, known, cseq, &self.answers);
         }
         if self.ended.len() < MAX_FORKS {
-            self.line.acknowledge(stack, &dialog, cseq);
+            self.line.acknowledge(stack, &dialog, cseq, &self.answers);
             let bye = dialog.request(Method::Bye);
             self.line.send(stack, bye, &dialog, now);
             self.ended.push(dialog);
@@ -212,15 +211,18 @@ impl Leg {
         let Outcome::Response(response) = outcome else {
             return false;
         };
-        let uri = calling.invite.target_uri.to_string();
+        origin.cseq += 1;
+        let mut request = invite_request(stack, &self.line, origin, &calling.invite);
+        let credentials = calling.invite.credentials.as_ref();
         if calling.abandoned.is_some()
-            || !self.line.answer_challenge(stack, response, &Method::Invite, &uri)
+            || !self
+                .answers
+                .add(response, credentials, &request, &mut stack.random)
         {
             return false;
         }
-        origin.cseq += 1;
+        self.answers.push_to(&mut request.headers);
         calling.early.clear();
-        let request = invite_request(stack, &self.line, origin, &calling.invite);
         let key = self.line.send_new(stack, request, now);
         calling.key = key;
         self.expect(stack, key, Purpose::Invite);
@@ -243,7 +245,6 @@ fn invite_request(stack: &Stack, line: &Line, origin: &Origin, invite: &Outgoing
     for (name, value) in &invite.headers {
         headers.push(name, value);
     }
-    line.authorize(&mut headers);
     let mut request = Request::new(Method::Invite, uri);
     request.headers = headers;
     match &invite.body {

@@ -8,6 +8,7 @@ use crate::sip::dialog::{Dialog, Origin};
 use crate::sip::flow::Flow;
 use crate::sip::message::{Request, Response};
 use crate::sip::transaction::{ClientKey, ServerKey};
+use crate::sip::user_agent::challenge::Answers;
 use crate::sip::user_agent::event::{Body, EndReason, Event, OutgoingInvite};
 use crate::sip::user_agent::line::Line;
 use crate::sip::user_agent::stack::{Client, Purpose, Stack};
@@ -25,6 +26,8 @@ pub(super) struct Leg {
     pub phase: Phase,
     /// The INVITE as we sent it; `None` where they called.
     pub origin: Option<Origin>,
+    /// The answers to the challenges of that INVITE.
+    pub answers: Answers,
     /// INVITEs of ours whose 2xx may come again.
     pub owed: Vec<Owed>,
     /// Dialogs that got or sent BYE, while their 2xx may come again.
@@ -106,13 +109,15 @@ pub(super) struct Ours {
     pub key: ClientKey,
     pub cseq: u32,
     pub body: Body,
-    pub attempts: u32,
+    /// How often the other side answered 491.
+    pub collisions: u32,
+    pub answers: Answers,
 }
 
 /// A re-INVITE to be sent when no other exchange is going on, and not before `at`.
 pub(super) struct Queued {
     pub body: Body,
-    pub attempts: u32,
+    pub collisions: u32,
     pub at: Mono,
 }
 
@@ -134,12 +139,14 @@ pub(super) struct Unacknowledged {
 pub(super) struct Leaving {
     pub dialog: Dialog,
     pub reason: Option<String>,
+    pub answers: Answers,
 }
 
 /// An INVITE of ours that got a 2xx: each copy of it gets the ACK again (RFC 3261 §13.2.2.4).
 pub(super) struct Owed {
     pub key: ClientKey,
     pub cseq: u32,
+    pub answers: Answers,
     pub until: Mono,
 }
 
@@ -151,6 +158,10 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    pub fn is_provisional(&self) -> bool {
+        matches!(self, Outcome::Response(response) if response.is_provisional())
+    }
+
     /// The status, or the one that stands for none (RFC 3261 §8.1.3.1).
     pub fn status(&self) -> u16 {
         match self {
@@ -169,6 +180,7 @@ impl Leg {
             line,
             phase,
             origin: None,
+            answers: Answers::default(),
             owed: Vec::new(),
             ended: Vec::new(),
             told: false,
@@ -240,14 +252,17 @@ impl Leg {
         self.offer_next(stack, now);
     }
 
-    /// Takes note of a 2xx to an INVITE of ours; false if it came before.
-    pub fn owe(&mut self, stack: &Stack, key: ClientKey, cseq: u32, now: Mono) -> bool {
-        if self.owed.iter().any(|owed| owed.key == key) {
-            return false;
+    /// Takes note that a 2xx to an INVITE of ours may come again.
+    pub fn owe(&mut self, stack: &Stack, key: ClientKey, cseq: u32, answers: Answers, now: Mono) {
+        if self.owed.iter().all(|owed| owed.key != key) {
+            let until = now + stack.config.timers.give_up();
+            self.owed.push(Owed {
+                key,
+                cseq,
+                answers,
+                until,
+            });
         }
-        let until = now + stack.config.timers.give_up();
-        self.owed.push(Owed { key, cseq, until });
-        true
     }
 
     /// A request of ours has ended, or got a provisional response.
@@ -266,7 +281,7 @@ impl Leg {
         }
     }
 
-    /// Sends a request inside a dialog of this leg, whose outcome comes back to the leg.
+    /// The outcome of that request of ours comes back to this leg.
     pub fn expect(&self, stack: &mut Stack, key: ClientKey, purpose: Purpose) {
         stack.clients.insert(key, Client::Leg(self.id, purpose));
     }

@@ -6,9 +6,9 @@ use crate::core::snapshot::Protocol;
 use crate::core::time::Mono;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::Flow;
-use crate::sip::message::{Request, Response, Uri};
+use crate::sip::message::{Request, Uri};
 use crate::sip::transaction::ClientKey;
-use crate::sip::user_agent::challenge::{self, Authorization};
+use crate::sip::user_agent::challenge::Answers;
 use crate::sip::user_agent::event::{Credentials, NextHop};
 use crate::sip::user_agent::stack::Stack;
 
@@ -19,8 +19,6 @@ pub(super) struct Line {
     pub contact: String,
     pub next_hop: NextHop,
     pub credentials: Option<Credentials>,
-    /// What the last challenge was answered with; an ACK repeats it (RFC 3261 §22.1).
-    pub authorization: Option<Authorization>,
 }
 
 impl Line {
@@ -36,7 +34,6 @@ impl Line {
             contact: format!("<{uri}>"),
             next_hop,
             credentials: None,
-            authorization: None,
         }
     }
 
@@ -55,26 +52,21 @@ impl Line {
             .send_request(request, flow, self.sent_by, &mut stack.random, now)
     }
 
+    /// Sends a request outside dialogs.
+    pub fn send_new(&self, stack: &mut Stack, request: Request, now: Mono) -> ClientKey {
+        stack
+            .transactions
+            .send_request(request, self.flow, self.sent_by, &mut stack.random, now)
+    }
+
     /// Acknowledges the 2xx to our INVITE of that CSeq.
-    pub fn acknowledge(&self, stack: &mut Stack, dialog: &Dialog, cseq: u32) {
+    pub fn acknowledge(&self, stack: &mut Stack, dialog: &Dialog, cseq: u32, answers: &Answers) {
         let mut ack = dialog.ack(cseq);
-        if let Some(authorization) = &self.authorization {
-            authorization.push_to(&mut ack.headers);
-        }
+        answers.push_to(&mut ack.headers);
         let flow = self.flow_of(dialog);
         stack
             .transactions
             .send_ack(ack, flow, self.sent_by, &mut stack.random);
-    }
-
-    /// Makes an answer to a 401 or 407 where credentials for its realm are there.
-    pub fn answer_challenge(&mut self, stack: &mut Stack, challenge: &Response, of: &Request) -> bool {
-        let answer = self.credentials.as_ref().and_then(|credentials| {
-            challenge::answer(challenge, credentials, of, &mut stack.random)
-        });
-        let answered = answer.is_some();
-        self.authorization = answer.or(self.authorization.take());
-        answered
     }
 
     /// The other side now speaks over this flow.

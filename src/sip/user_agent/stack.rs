@@ -24,6 +24,14 @@ pub(super) enum Purpose {
     Ping,
 }
 
+impl Purpose {
+    /// Whether its 2xx may come again.
+    pub fn is_invite(self) -> bool {
+        matches!(self, Purpose::Invite | Purpose::Offer)
+    }
+}
+
+/// What all legs work with.
 pub(super) struct Stack {
     pub config: UserAgentConfig,
     pub random: RandomSource,
@@ -43,12 +51,22 @@ impl Stack {
 
     /// Answers, and says who does.
     pub fn respond(&mut self, key: ServerKey, mut response: Response, now: Mono) {
-        if response.status >= 200 && !self.config.user_agent_header.is_empty() {
+        self.sign(&mut response);
+        self.deliver(key, response, now);
+    }
+
+    /// Server, in a final response.
+    pub fn sign(&self, response: &mut Response) {
+        if !response.is_provisional() && !self.config.user_agent_header.is_empty() {
             response
                 .headers
                 .push("Server", &self.config.user_agent_header);
         }
-        if response.status >= 200 {
+    }
+
+    /// Sends a response as it stands.
+    pub fn deliver(&mut self, key: ServerKey, response: Response, now: Mono) {
+        if !response.is_provisional() {
             self.servers.remove(&key);
         }
         self.transactions.respond(&key, response, now);
