@@ -1,3 +1,74 @@
-//! (owner to write)
+//! The configuration: a directory of TOML files, read as one and turned into a [`Snapshot`].
+//!
+//! Parse (every value, with its place) → compile (names, addresses, numbers, prompts, seats and
+//! access are checked) → expectations (held against routing). What is wrong anywhere is reported
+//! at once, and nothing is used of a configuration in which something is wrong.
+
+mod compile;
+mod diagnostic;
+mod expectations;
+mod files;
+pub mod moment;
+mod parse;
+pub mod schema;
+mod section;
+mod source;
 pub mod special_days;
+#[cfg(test)]
+mod tests;
+mod tree;
 pub mod zone;
+
+use std::path::Path;
+
+pub use compile::{PromptFile, SHIPPED_PROMPTS};
+pub use diagnostic::{Diagnostic, Diagnostics, Place};
+
+use crate::core::prompt::PromptAudio;
+use crate::core::snapshot::Snapshot;
+use crate::core::time::Wall;
+use compile::{Surroundings, Unread};
+use diagnostic::Findings;
+use files::Files;
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub snapshot: Snapshot,
+    /// What an admin should know about it, sorted by file and line.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the configuration in `dir` as snapshot number `version`, loaded at `at`. `load_prompt`
+/// decodes an audio file, or says in words what is wrong with it.
+///
+/// # Errors
+/// Everything that is wrong, with its place.
+pub fn load(
+    dir: &Path,
+    version: u64,
+    at: Wall,
+    load_prompt: &dyn Fn(PromptFile<'_>) -> Result<PromptAudio, String>,
+) -> Result<Loaded, Diagnostics> {
+    let mut findings = Findings::default();
+    let sources = source::read_directory(dir, &mut findings);
+    let (mut tree, broken) = parse::parse(&sources, &mut findings);
+    parse::add_shipped_special_days(&mut tree, &mut findings);
+    let unread = Unread {
+        texts: broken.iter().map(|source| source.text.as_str()).collect(),
+    };
+    let surroundings = Surroundings {
+        version,
+        at,
+        files: &Files::new(dir),
+        unread: &unread,
+        load_prompt,
+    };
+    let mut snapshot = compile::compile(&tree, &surroundings, &mut findings);
+    if findings.is_usable() {
+        snapshot.expectations = expectations::check(&tree, &snapshot, &mut findings);
+    }
+    let warnings = findings.into_result()?;
+    Ok(Loaded { snapshot, warnings })
+}

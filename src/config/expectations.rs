@@ -1,0 +1,155 @@
+//! What an admin expects of a channel at a moment, held against what routing decides.
+
+use crate::core::name::{ChannelName, PromptName, UserName};
+use crate::core::routing::{
+    Facts, Kind, Outcome, Request, Selection, To, VoicemailReason, route, words,
+};
+use crate::core::schedule::Openness;
+use crate::core::snapshot::{Expectation, Expected, Snapshot};
+use crate::core::time::{Mono, Now, Wall};
+
+use super::diagnostic::Findings;
+use super::moment;
+use super::tree::{ExpectEntry, Tree};
+
+/// Decides each expectation's call as a dry run, with everybody available, and reports what came
+/// out differently. The snapshot must be one in which nothing was found to be wrong.
+pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -> Vec<Expectation> {
+    let mut expectations = Vec::with_capacity(tree.expectations.len());
+    for entry in &tree.expectations {
+        let Some(at) = at(entry, snapshot, findings) else {
+            continue;
+        };
+        for outcome in expected(entry) {
+            let expectation = Expectation {
+                at,
+                channel: ChannelName::from(entry.channel.value.as_str()),
+                outcome,
+                place: entry.place.to_string(),
+            };
+            if let Some(difference) = difference(&expectation, &entry.at.value, snapshot) {
+                findings.error(&entry.place, difference);
+            }
+            expectations.push(expectation);
+        }
+    }
+    expectations
+}
+
+fn at(entry: &ExpectEntry, snapshot: &Snapshot, findings: &mut Findings) -> Option<Wall> {
+    let channel = snapshot.channel(&entry.channel.value)?;
+    let schedule = channel
+        .schedule
+        .as_ref()
+        .and_then(|name| snapshot.schedule(name));
+    moment::parse(&entry.at.value, schedule.map(|schedule| schedule.zone()))
+        .map_err(|problem| findings.error(&entry.at.place, problem))
+        .ok()
+}
+
+fn expected(entry: &ExpectEntry) -> Vec<Expected> {
+    let voicemail = entry.voicemail.as_ref();
+    let rings = entry.rings.as_ref();
+    let hours = entry.hours.as_ref();
+    [
+        voicemail.map(|prompt| Expected::Voicemail(PromptName::from(prompt.value.as_str()))),
+        rings.map(|users| {
+            let users = users.iter();
+            Expected::Rings(
+                users
+                    .map(|user| UserName::from(user.value.as_str()))
+                    .collect(),
+            )
+        }),
+        hours.map(|hours| Expected::Hours(hours.value)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What came out instead, as an error says it; `None` where it is as expected.
+fn difference(expectation: &Expectation, at: &str, snapshot: &Snapshot) -> Option<String> {
+    let request = Request {
+        kind: Kind::Call,
+        to: To::Channel(expectation.channel.clone()),
+        from: None,
+        trunk: None,
+        selection: Selection::First,
+    };
+    let now = Now::new(Mono::ZERO, expectation.at);
+    let decision = route(snapshot, &Facts::default(), &request, now);
+    let openness = decision.trace.hours.as_ref().map(|hours| hours.openness);
+    let is_met = match &expectation.outcome {
+        Expected::Hours(hours) => openness == Some(*hours),
+        Expected::Voicemail(prompt) => {
+            matches!(&decision.outcome, Outcome::Voicemail { prompt: actual, .. } if actual == prompt)
+        }
+        Expected::Rings(users) => {
+            matches!(&decision.outcome, Outcome::Ring(ring) if same_users(&ring.users, users))
+        }
+    };
+    (!is_met).then(|| {
+        format!(
+            "expected channel \"{}\" at {at}: {}. It is: {}. {}",
+            expectation.channel,
+            in_words(&expectation.outcome),
+            outcome_in_words(&decision.outcome, &expectation.outcome, openness),
+            words::line(&request, &decision)
+        )
+    })
+}
+
+fn same_users(actual: &[UserName], expected: &[UserName]) -> bool {
+    let sorted = |users: &[UserName]| {
+        let mut users = users.to_vec();
+        users.sort();
+        users
+    };
+    sorted(actual) == sorted(expected)
+}
+
+fn in_words(expected: &Expected) -> String {
+    match expected {
+        Expected::Voicemail(prompt) => format!("voicemail \"{prompt}\""),
+        Expected::Rings(users) => rings(users),
+        Expected::Hours(hours) => openness_in_words(*hours).to_owned(),
+    }
+}
+
+fn outcome_in_words(outcome: &Outcome, expected: &Expected, openness: Option<Openness>) -> String {
+    if let (Expected::Hours(_), Some(openness)) = (expected, openness) {
+        return openness_in_words(openness).to_owned();
+    }
+    match outcome {
+        Outcome::Ring(ring) => rings(&ring.users),
+        Outcome::Wait { .. } => "waits for somebody to become free".to_owned(),
+        Outcome::Voicemail { prompt, reason } => {
+            format!("voicemail \"{prompt}\" ({})", reason_in_words(*reason))
+        }
+        Outcome::Refuse { status, code, .. } => format!("refused with {status} {code}"),
+    }
+}
+
+fn rings(users: &[UserName]) -> String {
+    let users: Vec<&str> = users.iter().map(|user| &**user).collect();
+    format!("rings {}", users.join(", "))
+}
+
+fn reason_in_words(reason: VoicemailReason) -> &'static str {
+    match reason {
+        VoicemailReason::Unanswered => "unanswered",
+        VoicemailReason::NobodyAvailable => "nobody available",
+        VoicemailReason::NobodyNamed => "the rule names nobody",
+        VoicemailReason::Closed => "closed",
+        VoicemailReason::Break => "in a break",
+    }
+}
+
+fn openness_in_words(openness: Openness) -> &'static str {
+    match openness {
+        Openness::Open => "open",
+        Openness::Break => "break",
+        Openness::Closed => "closed",
+    }
+}
