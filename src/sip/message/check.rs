@@ -15,7 +15,7 @@ pub const ACCEPT: &str = "application/sdp";
 /// Looks at all that does not depend on dialog or configuration. `Err`: the response to send; never
 /// for an ACK, which gets none.
 ///
-/// In this order (RFC 3261 §8.2): 400 for From, To, Contact or Max-Forwards that cannot be read;
+/// In this order (RFC 3261 §8.2): 400 for addresses, Vias or Max-Forwards that cannot be read;
 /// 501, 405 or 489 by method; 416 and 400 by Request-URI; 483 for an INVITE that has no hop left;
 /// 420 for required extensions; 415 and 406 for bodies that are sent or wanted.
 pub fn check_request(request: &Request) -> Result<(), Box<Response>> {
@@ -45,14 +45,13 @@ fn check_headers(request: &Request) -> Result<(), Box<Response>> {
         headers.from().map(drop),
         headers.to().map(drop),
         headers.max_forwards().map(drop),
+        headers.vias().map(drop),
         headers.contacts().map(drop),
+        headers.route().map(drop),
+        headers.record_route().map(drop),
     ];
     for check in checks {
         check.map_err(|problem| bad_request(request, &problem.to_string()))?;
-    }
-    let needs_contact = request.method == Method::Invite;
-    if needs_contact && !headers.contains("Contact") {
-        return Err(bad_request(request, "Contact: missing"));
     }
     Ok(())
 }
@@ -79,6 +78,12 @@ fn check_method(request: &Request) -> Result<(), Box<Response>> {
 fn check_uri(request: &Request) -> Result<(), Box<Response>> {
     match request.uri.parsed() {
         Ok(uri) => match uri.scheme {
+            Scheme::Sip | Scheme::Sips | Scheme::Tel if !uri.headers.is_empty() => {
+                Err(bad_request(
+                    request,
+                    "Request-URI: holds headers, which RFC 3261 section 19.1.1 forbids there",
+                ))
+            }
             Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(()),
             Scheme::Other => Err(Box::new(request.response(416))),
         },

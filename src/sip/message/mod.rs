@@ -13,6 +13,8 @@ mod scan;
 mod status;
 mod stream;
 mod text;
+#[cfg(test)]
+mod torture;
 mod uri;
 mod via;
 
