@@ -117,12 +117,12 @@ impl Header {
 
 /// How far `later` is ahead of `earlier` in sequence, modulo 2^16; negative: behind.
 pub fn sequence_distance(earlier: u16, later: u16) -> i16 {
-    later.wrapping_sub(earlier).cast_signed()
+    later.wrapping_sub(earlier) as i16
 }
 
 /// How far `later` is ahead of `earlier` in samples, modulo 2^32; negative: behind.
 pub fn timestamp_distance(earlier: u32, later: u32) -> i32 {
-    later.wrapping_sub(earlier).cast_signed()
+    later.wrapping_sub(earlier) as i32
 }
 
 /// How many samples pass in `time`, modulo 2^32.

@@ -52,7 +52,7 @@ impl Reception {
         }
         self.received += 1;
         let transit = transit(header, now);
-        let change = transit.wrapping_sub(self.transit).cast_signed();
+        let change = transit.wrapping_sub(self.transit) as i32;
         self.transit = transit;
         let decay = (self.jitter + 8) >> 4;
         self.jitter = self

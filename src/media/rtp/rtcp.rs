@@ -137,7 +137,7 @@ impl Report<'_> {
             writer.octets(name);
             // A list of items ends with a zero octet and is padded to 32 bits (§6.5).
             writer.octets(&[0]);
-            while !writer.at.is_multiple_of(4) {
+            while writer.at % 4 != 0 {
                 writer.octets(&[0]);
             }
         });

@@ -140,6 +140,11 @@ impl StreamReader {
         }
     }
 
+    /// True where nothing has come since the last piece that was handed out.
+    pub fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Head) && self.rest().is_empty()
+    }
+
     fn rest(&self) -> &[u8] {
         self.buffer.get(self.consumed..).unwrap_or_default()
     }

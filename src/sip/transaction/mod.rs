@@ -21,7 +21,7 @@ pub use table::{
     SERVER_TRANSACTIONS_MAX, Transactions, overloaded,
 };
 pub use timers::{Timer, Timers};
-pub use via::stamp_source;
+pub use via::route_response;
 
 use crate::sip::flow::Flow;
 use crate::sip::message::{Request, Response};

@@ -5,23 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::core::snapshot::Protocol;
 use crate::sip::flow::Flow;
-use crate::sip::message::{Headers, Host, Via};
+use crate::sip::message::{Headers, Host, Response, Via};
 
 /// The port of a sent-by without one (RFC 3261 §18.1.1).
 const DEFAULT_PORT: u16 = 5060;
 
 /// Writes into the top Via where the request really came from: `received` where sent-by says
 /// otherwise, and both `received` and `rport` where the sender asks for it.
-///
-/// Works on the headers of a request, or of a response that was made from it. A top Via that cannot
-/// be read stays as it is.
-pub fn stamp_source(headers: &mut Headers, source: SocketAddr) {
-    if let Ok(mut via) = headers.top_via() {
-        stamp(headers, &mut via, source);
-    }
-}
-
-/// The same with the top Via already read.
 pub(super) fn stamp(headers: &mut Headers, via: &mut Via, source: SocketAddr) {
     let asks_for_port = via.rport().is_some();
     let is_elsewhere = match &via.host {
@@ -36,6 +26,14 @@ pub(super) fn stamp(headers: &mut Headers, via: &mut Via, source: SocketAddr) {
         via.params.set("rport", Some(&source.port().to_string()));
     }
     headers.replace_top_via(via);
+}
+
+/// For a response that no transaction sends: stamps its top Via with the source of its request, which
+/// came over `flow`, and says where it goes. `None` where the Via cannot be read.
+pub fn route_response(response: &mut Response, flow: Flow) -> Option<Flow> {
+    let mut via = response.headers.top_via().ok()?;
+    stamp(&mut response.headers, &mut via, flow.remote);
+    Some(response_route(&via, flow).flow)
 }
 
 /// Where responses to a request go, and where else when its connection is gone.
