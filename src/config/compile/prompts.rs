@@ -188,9 +188,12 @@ impl<'a> Prompts<'a> {
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "wav"))
             .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-            .chain(self.found.iter().filter_map(|(name, found)| {
-                matches!(found, Found::Loaded(_)).then(|| name.clone())
-            }))
+            .chain(
+                self.found
+                    .iter()
+                    .filter(|(_, found)| matches!(found, Found::Loaded(_)))
+                    .map(|(name, _)| name.clone()),
+            )
             .collect()
     }
 }
