@@ -9,9 +9,9 @@ use crate::core::zone::{YearlyChange, Zone};
 /// Before this UTC second no zone of the database changes: its first entry is of 1844.
 const FIRST_PROBE: i64 = -5_364_662_400; // 1800-01-01T00:00:00Z
 
-/// Seconds between two probes. The shortest stretch in the database (2025b) is 6.9 days, so a
-/// probe a day misses none.
-const PROBE_STEP: i64 = 86_400;
+/// Seconds between two probes, three days. The shortest stretch in the database (2025b) is 6.9
+/// days long, so none is missed.
+const PROBE_STEP: i64 = 3 * 86_400;
 
 /// The last year for which chrono-tz lists the changes of zones whose rule goes on for ever.
 const LAST_TABLE_YEAR: i32 = 2099;
@@ -155,4 +155,208 @@ fn yearly(changes: &[Change]) -> Option<YearlyChange> {
         seconds: one.seconds,
         offset: one.offset,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{LocalResult, NaiveDateTime};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::time::Wall;
+    use crate::core::zone::LocalInstants;
+
+    const YEAR_1970: i64 = 0;
+    const YEAR_2100: i64 = 4_102_444_800;
+
+    fn known(name: &str) -> Zone {
+        zone(name).unwrap_or_else(|| panic!("no zone {name}"))
+    }
+
+    fn utc(text: &str) -> Wall {
+        let at = DateTime::parse_from_rfc3339(text).unwrap();
+        Wall::from_utc(at.to_utc())
+    }
+
+    fn local(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    /// Every zone of the database, one second before, at and after each of its changes and about
+    /// once in 11 days between them, from before the first change to the end of chrono-tz's table.
+    #[test]
+    fn every_zone_agrees_with_chrono_tz_around_each_change() {
+        for tz in TZ_VARIANTS {
+            let zone = known(tz.name());
+            let mut at = FIRST_PROBE;
+            while at < YEAR_2100 {
+                let span = zone.span_at(at);
+                let end = span.end.unwrap_or(YEAR_2100).min(YEAR_2100);
+                let between = std::iter::successors(Some(at), |at| Some(at + 987_654));
+                for probe in between.take_while(|at| *at < end).chain([end - 1]) {
+                    assert_eq!(span.offset, offset(tz, probe), "{tz} at {probe}");
+                }
+                at = end;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_zone_agrees_with_chrono_tz_at_any_instant(
+            tz in prop::sample::select(&TZ_VARIANTS[..]),
+            instants in prop::collection::vec(YEAR_1970..YEAR_2100, 500),
+        ) {
+            let zone = known(tz.name());
+            for at in instants {
+                let expected = DateTime::from_timestamp(at, 0).unwrap().with_timezone(&tz);
+                let at = Wall::from_seconds(at);
+                prop_assert_eq!(zone.offset_at(at), expected.offset().fix().local_minus_utc());
+                prop_assert_eq!(zone.local(at), expected.naive_local());
+            }
+        }
+
+        /// Local times near a change, where there may be none, one or two instants.
+        #[test]
+        fn any_local_time_has_the_instants_that_chrono_tz_finds(
+            tz in prop::sample::select(&TZ_VARIANTS[..]),
+            near in YEAR_1970..YEAR_2100 - 400 * 86_400,
+            distances in prop::collection::vec(-9_000_i64..9_000, 100),
+        ) {
+            let zone = known(tz.name());
+            let change = zone.span_at(near).end.filter(|end| *end < YEAR_2100 - 86_400);
+            for distance in distances {
+                let second = change.unwrap_or(near) + i64::from(offset(tz, near)) + distance;
+                let local = DateTime::from_timestamp(second, 0).unwrap().naive_utc();
+                let wall = |at: DateTime<Tz>| Wall::from_utc(at.to_utc());
+                let expected = match tz.from_local_datetime(&local) {
+                    LocalResult::None => LocalInstants::None,
+                    LocalResult::Single(at) => LocalInstants::One(wall(at)),
+                    LocalResult::Ambiguous(first, second) => {
+                        LocalInstants::Two(wall(first), wall(second))
+                    }
+                };
+                prop_assert_eq!(zone.instants(local), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_of_the_past_may_have_seconds() {
+        let monrovia = known("Africa/Monrovia");
+        // Liberia kept −00:44:30 until 1972-01-07.
+        let before = utc("1972-01-07T00:44:29Z");
+        assert_eq!(monrovia.offset_at(before), -(44 * 60 + 30));
+        assert_eq!(monrovia.local(before), local("1972-01-06T23:59:59"));
+        assert_eq!(
+            monrovia.format_rfc3339(before),
+            "1972-01-06T23:59:59-00:44:30"
+        );
+        assert_eq!(monrovia.offset_at(utc("1972-01-07T00:44:30Z")), 0);
+        assert_eq!(
+            monrovia.instants(local("1972-01-07T00:30:00")),
+            LocalInstants::None
+        );
+    }
+
+    #[test]
+    fn a_local_time_may_have_no_instant_or_two() {
+        let oslo = known("Europe/Oslo");
+        assert_eq!(
+            oslo.instants(local("2026-03-29T02:30:00")),
+            LocalInstants::None
+        );
+        assert_eq!(
+            oslo.instants(local("2026-10-25T02:30:00")),
+            LocalInstants::Two(utc("2026-10-25T00:30:00Z"), utc("2026-10-25T01:30:00Z"))
+        );
+        assert_eq!(
+            oslo.instants(local("2026-10-25T03:00:00")),
+            LocalInstants::One(utc("2026-10-25T02:00:00Z"))
+        );
+    }
+
+    /// The tail is read from the last years of the table. Put in place of the table, it must give
+    /// the same changes again.
+    #[test]
+    fn the_tail_of_every_zone_repeats_the_end_of_its_table() {
+        let first = utc("2088-01-01T00:00:00Z").as_seconds();
+        let mut with_tail = 0;
+        for tz in TZ_VARIANTS {
+            let (before, changes) = transitions(tz);
+            let rules = tail(before, &changes);
+            let last = changes.last().map_or(i64::MIN, |&(at, _)| at);
+            let changes_in_2099 = last >= utc("2099-01-01T00:00:00Z").as_seconds();
+            assert_eq!(changes_in_2099, !rules.is_empty(), "{tz}");
+            if rules.is_empty() {
+                continue;
+            }
+            with_tail += 1;
+            let zone = Zone::new(tz.name(), offset(tz, first), [], rules);
+            let mut at = first;
+            while at < YEAR_2100 {
+                let span = zone.span_at(at);
+                let end = span.end.expect("a tail never ends").min(YEAR_2100);
+                assert_eq!(span.offset, offset(tz, at), "{tz} at {at}");
+                assert_eq!(span.offset, offset(tz, end - 1), "{tz} at {end}");
+                at = end;
+            }
+        }
+        assert!(with_tail > 100, "{with_tail} zones with a tail");
+    }
+
+    /// Worked out from the rules by hand: the second Sunday of March 2150 is the 8th (1 March 2150
+    /// is a Sunday), the first of November the 1st; the last Sundays of March and October are the
+    /// 29th and the 25th. Egypt: the last Thursday of October 2150 is the 29th, at its end.
+    #[test]
+    fn clocks_go_on_changing_after_the_end_of_the_table() {
+        let changes = [
+            ("America/New_York", "2150-03-08T07:00:00Z", -5, -4),
+            ("America/New_York", "2150-11-01T06:00:00Z", -4, -5),
+            ("Europe/Oslo", "2150-03-29T01:00:00Z", 1, 2),
+            ("Europe/Oslo", "2150-10-25T01:00:00Z", 2, 1),
+            ("Africa/Cairo", "2150-10-29T21:00:00Z", 3, 2),
+        ];
+        for (name, at, before, after) in changes {
+            let (zone, at) = (known(name), utc(at));
+            let just_before = Wall::from_seconds(at.as_seconds() - 1);
+            assert_eq!(zone.offset_at(just_before), before * 3600, "{name} {at}");
+            assert_eq!(zone.offset_at(at), after * 3600, "{name} {at}");
+        }
+        let tokyo = known("Asia/Tokyo");
+        assert_eq!(tokyo.offset_at(utc("2150-07-01T00:00:00Z")), 9 * 3600);
+    }
+
+    #[test]
+    fn the_first_instant_of_a_date() {
+        let cases = [
+            // The usual case.
+            ("Europe/Oslo", "2026-12-02", "2026-12-01T23:00:00Z"),
+            // 00:00 is skipped: the date begins at 01:00.
+            ("America/Havana", "2026-03-08", "2026-03-08T05:00:00Z"),
+            ("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z"),
+            // 00:00 to 01:00 comes twice: the date begins with the first time.
+            ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z"),
+            // At 00:00 clocks go back to 23:00 of the day before: the date begins an hour later.
+            ("America/Sao_Paulo", "2018-02-18", "2018-02-18T03:00:00Z"),
+            // At 00:01 clocks go back to 23:01 of the day before: its first minute comes twice.
+            ("America/St_Johns", "2006-10-29", "2006-10-29T02:30:00Z"),
+            // The date never existed: the next one that did.
+            ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
+            ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
+        ];
+        for (name, date, expected) in cases {
+            let at = known(name).first_instant_of(date.parse().unwrap());
+            assert_eq!(at, utc(expected), "{name} {date}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_the_database_are_zones() {
+        assert_eq!(zone("Europe/Atlantis"), None);
+        assert_eq!(zone(""), None);
+        assert!(names().any(|name| name == "Europe/Oslo"));
+    }
 }

@@ -247,3 +247,92 @@ fn format_offset(seconds: i32) -> String {
         seconds => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One hour back at 1,000,000, half an hour on at 2,000,000; then by rule, on the first Sunday
+    /// of April at 03:00 and at the end of 31 October.
+    fn zone() -> Zone {
+        let spring = YearlyChange {
+            month: 4,
+            day: 1,
+            weekday: Some(Weekday::Sun),
+            seconds: 3 * 3600,
+            offset: 7200,
+        };
+        let autumn = YearlyChange {
+            month: 10,
+            day: 31,
+            weekday: None,
+            seconds: 86_400,
+            offset: 3600,
+        };
+        let transitions = [(1_000_000, 1800), (1_500_000, 1800), (2_000_000, 3600)];
+        Zone::new("Test/Zone", 5400, transitions, vec![spring, autumn])
+    }
+
+    fn span(begin: Option<i64>, end: Option<i64>, offset: i32) -> Span {
+        Span { begin, end, offset }
+    }
+
+    fn seconds(text: &str) -> i64 {
+        text.parse::<DateTime<chrono::Utc>>().unwrap().timestamp()
+    }
+
+    #[test]
+    fn the_table_decides_up_to_its_last_transition() {
+        let zone = zone();
+        assert_eq!(zone.span_at(i64::MIN), span(None, Some(1_000_000), 5400));
+        assert_eq!(zone.span_at(999_999), span(None, Some(1_000_000), 5400));
+        let second = span(Some(1_000_000), Some(2_000_000), 1800);
+        assert_eq!(zone.span_at(1_000_000), second);
+        assert_eq!(zone.span_at(1_999_999), second);
+    }
+
+    #[test]
+    fn after_the_table_the_yearly_changes_go_on() {
+        let zone = zone();
+        // The first Sunday of April 1970 is the 5th: 03:00 +01 is 02:00Z.
+        let spring = seconds("1970-04-05T02:00:00Z");
+        assert_eq!(
+            zone.span_at(2_000_000),
+            span(Some(2_000_000), Some(spring), 3600)
+        );
+        // 24:00 +02 of 31 October is 22:00Z.
+        let autumn = seconds("2500-10-31T22:00:00Z");
+        let next_spring = seconds("2501-04-03T02:00:00Z");
+        assert_eq!(
+            zone.span_at(autumn),
+            span(Some(autumn), Some(next_spring), 3600)
+        );
+        let spring = seconds("2500-04-04T02:00:00Z");
+        assert_eq!(
+            zone.span_at(autumn - 1),
+            span(Some(spring), Some(autumn), 7200)
+        );
+    }
+
+    #[test]
+    fn instants_beyond_any_calendar_have_an_offset() {
+        let zone = zone();
+        for seconds in [i64::MIN, i64::MIN / 1000, i64::MAX / 1000, i64::MAX] {
+            assert!(zone.offset_at(Wall::from_seconds(seconds)) >= 1800);
+            zone.local(Wall::from_seconds(seconds));
+        }
+        for date in [NaiveDate::MIN, NaiveDate::MAX] {
+            zone.first_instant_of(date);
+            zone.instants(date.and_time(chrono::NaiveTime::MIN));
+        }
+        assert_eq!(Zone::utc().span_at(i64::MAX), span(None, None, 0));
+    }
+
+    #[test]
+    fn offsets_are_written_as_in_rfc_3339() {
+        assert_eq!(format_offset(0), "+00:00");
+        assert_eq!(format_offset(5 * 3600 + 45 * 60), "+05:45");
+        assert_eq!(format_offset(-(3 * 3600 + 30 * 60)), "-03:30");
+        assert_eq!(format_offset(1172), "+00:19:32");
+    }
+}

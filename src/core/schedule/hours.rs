@@ -390,3 +390,312 @@ fn weekday(number: i64) -> Weekday {
     ];
     DAYS[number.rem_euclid(7) as usize]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::schedule::special_day::When;
+
+    /// A zone that keeps +01:00, so that a test can say where it is without a zone database.
+    fn plain(days: &[(&str, &[&str])], special_days: Vec<SpecialDay>) -> ScheduleParts {
+        let mut weekly = Weekly::new();
+        for (day, windows) in days {
+            weekly.set(day, &parse(windows)).unwrap();
+        }
+        ScheduleParts {
+            name: "oslo".into(),
+            zone: Arc::new(Zone::new("Test/Plus_One", 3600, [], Vec::new())),
+            weekly,
+            special_days,
+            overnight: Overnight::RunOn,
+        }
+    }
+
+    fn parse(windows: &[&str]) -> Vec<Window> {
+        windows
+            .iter()
+            .map(|window| window.parse().unwrap())
+            .collect()
+    }
+
+    fn special(date: &str, name: &str, windows: &[&str]) -> SpecialDay {
+        let mut day = SpecialDay::new(When::date(date).unwrap(), None).unwrap();
+        day.name = (!name.is_empty()).then(|| name.to_owned());
+        day.windows = parse(windows);
+        day
+    }
+
+    fn office(special_days: Vec<SpecialDay>) -> Schedule {
+        let mon_to_thu: &[&str] = &["08:00-11:30", "12:00-16:00"];
+        let days = [("mon-thu", mon_to_thu), ("fri", &["08:00-15:00"])];
+        Schedule::new(plain(&days, special_days))
+    }
+
+    fn nights(special_days: Vec<SpecialDay>, overnight: Overnight) -> Schedule {
+        let mut parts = plain(&[("mon-sun", &["22:00-06:00"])], special_days);
+        parts.overnight = overnight;
+        Schedule::new(parts)
+    }
+
+    fn wall(local: &str) -> Wall {
+        let local: chrono::NaiveDateTime = local.parse().unwrap();
+        Wall::from_seconds(local.and_utc().timestamp() - 3600)
+    }
+
+    /// `open weekly` and so on at each local time.
+    fn states(schedule: &Schedule, date: &str, times: &[&str]) -> Vec<String> {
+        let state = |time: &&str| {
+            let (openness, because) = schedule.openness_at(wall(&format!("{date}T{time}:00")));
+            format!("{time} {openness} {because}")
+        };
+        times.iter().map(state).collect()
+    }
+
+    #[test]
+    fn a_trace_says_what_a_person_wants_to_know() {
+        let state = office(Vec::new()).state_at(wall("2026-12-02T11:40:00"));
+        insta::assert_snapshot!(serde_json::to_string_pretty(&state).unwrap(), @r#"
+        {
+          "schedule": "oslo",
+          "openness": "break",
+          "because": "weekly",
+          "local": "Wed 2026-12-02 11:40+01:00",
+          "windows": [
+            "08:00-11:30",
+            "12:00-16:00"
+          ],
+          "next_change": "2026-12-02T11:00:00.000Z",
+          "next_change_local": "12:00",
+          "special_prompt": null
+        }
+        "#);
+        let evening = office(Vec::new()).state_at(wall("2026-12-04T15:00:00"));
+        assert_eq!(evening.openness, Openness::Closed);
+        assert_eq!(evening.local, "Fri 2026-12-04 15:00+01:00");
+        assert_eq!(evening.windows, ["08:00-15:00"]);
+        let opens = evening.next_change_local.as_deref();
+        assert_eq!(opens, Some("Mon 2026-12-07 08:00"));
+    }
+
+    #[test]
+    fn a_window_holds_its_start_and_not_its_end() {
+        let schedule = office(Vec::new());
+        assert!(!schedule.is_open(Wall::from_millis(
+            wall("2026-12-02T08:00:00").as_millis() - 1
+        )));
+        assert!(schedule.is_open(wall("2026-12-02T08:00:00")));
+        assert!(schedule.is_open(Wall::from_millis(
+            wall("2026-12-02T11:30:00").as_millis() - 1
+        )));
+        assert!(!schedule.is_open(wall("2026-12-02T11:30:00")));
+    }
+
+    #[test]
+    fn a_gap_between_two_windows_of_one_date_is_a_break() {
+        let found = states(
+            &office(Vec::new()),
+            "2026-12-02",
+            &["07:59", "11:30", "11:59", "12:00", "16:00"],
+        );
+        assert_eq!(
+            found,
+            [
+                "07:59 closed weekly",
+                "11:30 break weekly",
+                "11:59 break weekly",
+                "12:00 open weekly",
+                "16:00 closed weekly",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_time_between_a_night_shift_and_the_next_is_no_break() {
+        let found = states(
+            &nights(Vec::new(), Overnight::RunOn),
+            "2026-12-02",
+            &["05:59", "06:00", "21:59", "22:00"],
+        );
+        assert_eq!(
+            found,
+            [
+                "05:59 open weekly",
+                "06:00 closed weekly",
+                "21:59 closed weekly",
+                "22:00 open weekly",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_special_day_takes_the_place_of_all_windows_of_its_date() {
+        let mut eve = special("2026-12-24", "Christmas Eve", &["09:00-12:00"]);
+        eve.prompt = Some("christmas".into());
+        let nameless = special("2026-12-25", "", &[]);
+        let saturday = special("2026-12-26", "Sale", &["10:00-14:00"]);
+        let schedule = office(vec![eve, nameless, saturday]);
+        assert_eq!(
+            states(&schedule, "2026-12-24", &["08:30", "09:00", "12:00"]),
+            [
+                "08:30 closed special:Christmas Eve",
+                "09:00 open special:Christmas Eve",
+                "12:00 closed special:Christmas Eve",
+            ]
+        );
+        assert_eq!(
+            states(&schedule, "2026-12-25", &["10:00"]),
+            ["10:00 closed special:2026-12-25"]
+        );
+        assert_eq!(
+            states(&schedule, "2026-12-26", &["09:59", "10:00"]),
+            ["09:59 closed special:Sale", "10:00 open special:Sale"]
+        );
+        let prompt = |at: &str| schedule.state_at(wall(at)).special_prompt;
+        assert_eq!(prompt("2026-12-24T12:30:00").as_deref(), Some("christmas"));
+        assert_eq!(prompt("2026-12-25T12:30:00"), None);
+        assert_eq!(prompt("2026-12-23T20:00:00"), None);
+    }
+
+    /// The shift of Wednesday 23 December runs into the 24th, which is closed; that of the 24th
+    /// does not begin.
+    #[test]
+    fn a_shift_runs_on_into_a_special_day_or_is_cut_at_its_midnight() {
+        let closed = || special("2026-12-24", "Christmas Eve", &[]);
+        let times = ["00:00", "05:59", "06:00", "22:00"];
+        assert_eq!(
+            states(
+                &nights(vec![closed()], Overnight::RunOn),
+                "2026-12-24",
+                &times
+            ),
+            [
+                "00:00 open weekly",
+                "05:59 open weekly",
+                "06:00 closed special:Christmas Eve",
+                "22:00 closed special:Christmas Eve",
+            ]
+        );
+        let cut = [
+            "00:00 closed special:Christmas Eve",
+            "05:59 closed special:Christmas Eve",
+            "06:00 closed special:Christmas Eve",
+            "22:00 closed special:Christmas Eve",
+        ];
+        let by_schedule = nights(vec![closed()], Overnight::Cut);
+        assert_eq!(states(&by_schedule, "2026-12-24", &times), cut);
+        let mut own = closed();
+        own.overnight = Some(Overnight::Cut);
+        let by_day = nights(vec![own], Overnight::RunOn);
+        assert_eq!(states(&by_day, "2026-12-24", &times), cut);
+        // Neither touches a shift that runs into an ordinary day.
+        assert_eq!(
+            states(&by_schedule, "2026-12-23", &["05:59"]),
+            ["05:59 open weekly"]
+        );
+        let mut own = closed();
+        own.overnight = Some(Overnight::RunOn);
+        let exempt = nights(vec![own], Overnight::Cut);
+        assert_eq!(
+            states(&exempt, "2026-12-24", &["05:59"]),
+            ["05:59 open weekly"]
+        );
+    }
+
+    /// A window of a special day may run over midnight too; the ordinary day after it is open
+    /// because of it, and closes for its own reason.
+    #[test]
+    fn a_shift_of_a_special_day_belongs_to_it_after_midnight() {
+        let late = special("2026-12-04", "Late opening", &["20:00-02:00"]);
+        assert_eq!(
+            states(&office(vec![late]), "2026-12-05", &["01:59", "02:00"]),
+            ["01:59 open special:Late opening", "02:00 closed weekly"]
+        );
+    }
+
+    fn changes(schedule: &Schedule, from: &str) -> Vec<String> {
+        schedule
+            .transitions_from(wall(from))
+            .take(4)
+            .map(|change| {
+                let local = schedule.format_local(change.at);
+                let open = if change.open { "open" } else { "closed" };
+                format!("{local} {open} {}", change.because)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_next_change_lies_after_the_instant_itself() {
+        assert_eq!(
+            changes(&office(Vec::new()), "2026-12-04T08:00:00"),
+            [
+                "Fri 2026-12-04 15:00+01:00 closed weekly",
+                "Mon 2026-12-07 08:00+01:00 open weekly",
+                "Mon 2026-12-07 11:30+01:00 closed weekly",
+                "Mon 2026-12-07 12:00+01:00 open weekly",
+            ]
+        );
+    }
+
+    #[test]
+    fn windows_that_meet_at_midnight_are_one() {
+        let days: [(&str, &[&str]); 2] = [("mon", &["20:00-24:00"]), ("tue", &["00:00-02:00"])];
+        let schedule = Schedule::new(plain(&days, Vec::new()));
+        assert_eq!(
+            changes(&schedule, "2026-11-30T00:00:00")[..2],
+            [
+                "Mon 2026-11-30 20:00+01:00 open weekly",
+                "Tue 2026-12-01 02:00+01:00 closed weekly",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_schedule_that_never_changes_says_so() {
+        for windows in [&[][..], &["00:00-24:00"][..], &["06:00-06:00"][..]] {
+            let schedule = Schedule::new(plain(&[("mon-sun", windows)], Vec::new()));
+            let state = schedule.state_at(wall("2026-12-02T12:00:00"));
+            assert_eq!((state.next_change, state.next_change_local), (None, None));
+            assert_eq!(state.openness == Openness::Open, !windows.is_empty());
+        }
+    }
+
+    /// Over the days in which nothing happens the search goes from one special day to the next.
+    #[test]
+    fn a_change_years_ahead_is_found_unless_it_is_over_ten() {
+        let always =
+            |special_days| Schedule::new(plain(&[("mon-sun", &["00:00-24:00"])], special_days));
+        let closed = special("2035-05-17", "Centenary", &[]);
+        assert_eq!(
+            changes(&always(vec![closed.clone()]), "2026-12-02T12:00:00"),
+            [
+                "Thu 2035-05-17 00:00+01:00 closed special:Centenary",
+                "Fri 2035-05-18 00:00+01:00 open weekly",
+            ]
+        );
+        assert!(changes(&always(vec![closed]), "2025-05-10T12:00:00").is_empty());
+        let mut night = special("2035-05-17", "Night of museums", &["22:00-02:00"]);
+        let never = Schedule::new(plain(&[], vec![night.clone()]));
+        assert_eq!(
+            changes(&never, "2026-12-02T12:00:00"),
+            [
+                "Thu 2035-05-17 22:00+01:00 open special:Night of museums",
+                "Fri 2035-05-18 02:00+01:00 closed weekly",
+            ]
+        );
+        // A special day that is like any other changes nothing.
+        night.windows = parse(&["00:00-24:00"]);
+        assert!(changes(&always(vec![night]), "2026-12-02T12:00:00").is_empty());
+    }
+
+    #[test]
+    fn no_instant_is_too_far_away_to_be_asked_about() {
+        let schedule = office(vec![special("2026-12-24", "", &[])]);
+        for millis in [i64::MIN, -62_200_000_000_000, 253_402_300_800_000, i64::MAX] {
+            let at = Wall::from_millis(millis);
+            let state = schedule.state_at(at);
+            assert_eq!(state.openness == Openness::Open, schedule.is_open(at));
+            schedule.next_change(at);
+        }
+    }
+}

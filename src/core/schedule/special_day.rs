@@ -430,3 +430,198 @@ fn table_days() -> RangeInclusive<i64> {
     const LAST: i64 = 84_005; // 2199-12-31
     FIRST..=LAST
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn dates(when: When, observed: Option<Observed>, years: RangeInclusive<i32>) -> Vec<String> {
+        let day = SpecialDay::new(when, observed).unwrap();
+        let dates = years.flat_map(|year| day.dates(year));
+        dates
+            .map(|date| date.format("%a %Y-%m-%d").to_string())
+            .collect()
+    }
+
+    /// From published tables; among them the earliest and the latest day possible, and the two
+    /// exceptions of the Gregorian reckoning (1954, 1981, 2049, 2076).
+    #[test]
+    fn easter_falls_where_published_tables_have_it() {
+        let sundays = [
+            "1818-03-22",
+            "1954-04-18",
+            "1961-04-02",
+            "1981-04-19",
+            "2000-04-23",
+            "2008-03-23",
+            "2019-04-21",
+            "2024-03-31",
+            "2025-04-20",
+            "2026-04-05",
+            "2027-03-28",
+            "2028-04-16",
+            "2038-04-25",
+            "2049-04-18",
+            "2076-04-19",
+            "2285-03-22",
+        ];
+        for sunday in sundays {
+            let sunday = date(sunday);
+            assert_eq!(easter_sunday(sunday.year()), Some(sunday));
+        }
+        assert_eq!(easter_sunday(0), None);
+        assert_eq!(easter_sunday(10_000), None);
+    }
+
+    #[test]
+    fn the_29th_of_february_comes_in_leap_years_only() {
+        let found = dates(When::yearly("02-29").unwrap(), None, 2096..=2104);
+        assert_eq!(found, ["Wed 2096-02-29", "Fri 2104-02-29"]);
+    }
+
+    #[test]
+    fn the_nth_weekday_is_counted_from_either_end() {
+        let of_2026 =
+            |weekday, nth, month| dates(When::nth(weekday, nth, month).unwrap(), None, 2026..=2026);
+        assert_eq!(of_2026("mon", 1, 9), ["Mon 2026-09-07"]);
+        assert_eq!(of_2026("thu", 4, 11), ["Thu 2026-11-26"]);
+        assert_eq!(of_2026("mon", -1, 5), ["Mon 2026-05-25"]);
+        assert_eq!(of_2026("mon", -2, 5), ["Mon 2026-05-18"]);
+        // August 2026 has five Mondays, September four.
+        assert_eq!(of_2026("mon", 5, 8), ["Mon 2026-08-31"]);
+        assert_eq!(of_2026("mon", -5, 8), ["Mon 2026-08-03"]);
+        assert!(of_2026("mon", 5, 9).is_empty());
+        assert!(of_2026("mon", -5, 9).is_empty());
+    }
+
+    #[test]
+    fn a_day_on_a_weekend_is_observed_on_a_weekday() {
+        let christmas = || When::yearly("12-25").unwrap();
+        let observed = |text: &str| dates(christmas(), Some(text.parse().unwrap()), 2026..=2028);
+        // 2026: a Friday. 2027: a Saturday. 2028: a Monday.
+        assert_eq!(
+            observed("nearest-weekday"),
+            ["Fri 2026-12-25", "Fri 2027-12-24", "Mon 2028-12-25"]
+        );
+        assert_eq!(
+            observed("next-monday"),
+            ["Fri 2026-12-25", "Mon 2027-12-27", "Mon 2028-12-25"]
+        );
+        assert_eq!(
+            observed("next-tuesday"),
+            ["Fri 2026-12-25", "Tue 2027-12-28", "Mon 2028-12-25"]
+        );
+        // 2033: a Sunday.
+        let sunday = |text: &str| dates(christmas(), Some(text.parse().unwrap()), 2033..=2033);
+        assert_eq!(sunday("nearest-weekday"), ["Mon 2033-12-26"]);
+        assert_eq!(sunday("next-monday"), ["Mon 2033-12-26"]);
+        assert_eq!(sunday("next-tuesday"), ["Tue 2033-12-27"]);
+    }
+
+    fn named(name: &str, when: When, observed: Option<Observed>) -> SpecialDay {
+        SpecialDay {
+            name: Some(name.to_owned()),
+            ..SpecialDay::new(when, observed).unwrap()
+        }
+    }
+
+    fn on<'a>(days: &'a SpecialDays, text: &str) -> Option<&'a str> {
+        days.on(day_number(date(text)))
+            .and_then(|day| day.name.as_deref())
+    }
+
+    #[test]
+    fn of_several_on_one_date_the_most_particular_wins_then_the_first() {
+        let days = SpecialDays::new(vec![
+            named("yearly", When::yearly("07-10").unwrap(), None),
+            named("second yearly", When::yearly("07-10").unwrap(), None),
+            named(
+                "range",
+                When::range("2026-07-01", "2026-07-31").unwrap(),
+                None,
+            ),
+            named(
+                "second range",
+                When::range("2026-07-31", "2026-08-02").unwrap(),
+                None,
+            ),
+            named("date", When::date("2026-07-10").unwrap(), None),
+        ]);
+        assert_eq!(on(&days, "2026-06-30"), None);
+        assert_eq!(on(&days, "2026-07-01"), Some("range"));
+        assert_eq!(on(&days, "2026-07-10"), Some("date"));
+        assert_eq!(on(&days, "2026-07-31"), Some("range"));
+        assert_eq!(on(&days, "2026-08-02"), Some("second range"));
+        assert_eq!(on(&days, "2026-08-03"), None);
+        assert_eq!(on(&days, "2027-07-10"), Some("yearly"));
+    }
+
+    #[test]
+    fn a_day_may_be_observed_in_the_year_before() {
+        let new_year = named(
+            "new year",
+            When::yearly("01-01").unwrap(),
+            Some(Observed::NearestWeekday),
+        );
+        let days = SpecialDays::new(vec![new_year]);
+        assert_eq!(on(&days, "2027-12-31"), Some("new year"));
+        assert_eq!(on(&days, "2028-01-01"), None);
+    }
+
+    /// Dates beyond the table are worked out one by one: both ways must agree.
+    #[test]
+    fn the_table_holds_what_is_worked_out() {
+        let days = SpecialDays::new(vec![
+            named("easter", When::easter(-2).unwrap(), None),
+            named("far from easter", When::easter(300).unwrap(), None),
+            named("leap", When::yearly("02-29").unwrap(), None),
+            named(
+                "new year",
+                When::yearly("01-01").unwrap(),
+                Some(Observed::NearestWeekday),
+            ),
+            named(
+                "range",
+                When::range("1969-12-30", "1970-01-02").unwrap(),
+                None,
+            ),
+        ]);
+        for day in (0..1_500).chain(82_000..84_006) {
+            let worked_out = days.work_out(day).and_then(|index| days.days.get(index));
+            assert_eq!(days.on(day), worked_out, "day {day}");
+        }
+        assert_eq!(on(&days, "1969-12-31"), Some("range"));
+        assert_eq!(on(&days, "2200-02-28"), None);
+        assert_eq!(on(&days, "2204-02-29"), Some("leap"));
+        assert_eq!(on(&days, "9999-12-30"), None);
+        let bounds = (
+            day_number(date("1970-01-01")),
+            day_number(date("2199-12-31")),
+        );
+        assert_eq!(bounds, (*table_days().start(), *table_days().end()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_special_day_is_said() {
+        let error = |result: Result<When, SpecialDayError>| result.unwrap_err().to_string();
+        insta::assert_snapshot!(error(When::date("2026-02-29")), @r#""2026-02-29" is not a date of the calendar; expected YYYY-MM-DD, such as "2026-12-24""#);
+        insta::assert_snapshot!(error(When::date("24.12.2026")), @r#""24.12.2026" is not a date of the calendar; expected YYYY-MM-DD, such as "2026-12-24""#);
+        insta::assert_snapshot!(error(When::range("2026-07-31", "2026-07-01")), @"the range ends on 2026-07-01, before it begins on 2026-07-31; both days are included");
+        insta::assert_snapshot!(error(When::yearly("02-30")), @r#""02-30" is not a day of the year; expected MM-DD, such as "05-17""#);
+        insta::assert_snapshot!(error(When::nth("mo", 1, 1)), @r#""mo" is not a day of the week; expected mon, tue, wed, thu, fri, sat or sun"#);
+        insta::assert_snapshot!(error(When::nth("mon", 0, 1)), @"nth = 0 is out of range; expected 1 to 5, or -1 (the last) to -5");
+        insta::assert_snapshot!(error(When::nth("mon", 1, 13)), @"month = 13 is out of range; expected 1 to 12");
+        insta::assert_snapshot!(error(When::easter(400)), @"easter = 400 is out of range; expected days from Easter Sunday, -366 to 366");
+        let observed = "monday".parse::<Observed>().unwrap_err();
+        insta::assert_snapshot!(observed, @r#""monday" is no way to observe a day; expected nearest-weekday, next-monday or next-tuesday"#);
+        let overnight = "stop".parse::<Overnight>().unwrap_err();
+        insta::assert_snapshot!(overnight, @r#""stop" is no way to treat a shift of the day before; expected run-on or cut"#);
+        let range = When::range("2026-07-01", "2026-07-31").unwrap();
+        let range = SpecialDay::new(range, Some(Observed::NextMonday)).unwrap_err();
+        insta::assert_snapshot!(range, @"a range of days cannot be observed on another day; remove observed");
+    }
+}

@@ -254,3 +254,101 @@ fn short_name(day: Weekday) -> &'static str {
         Weekday::Sun => "sun",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(text: &str) -> Window {
+        text.parse().unwrap()
+    }
+
+    fn minutes(text: &str) -> (u16, u16) {
+        let window = window(text);
+        (window.start_minute(), window.end_minute())
+    }
+
+    #[test]
+    fn windows_are_read_as_minutes_of_the_date_they_start_on() {
+        assert_eq!(minutes("09:00-17:00"), (540, 1020));
+        assert_eq!(minutes("9:00 - 17:00"), (540, 1020));
+        assert_eq!(minutes("00:00-24:00"), (0, 1440));
+        assert_eq!(minutes("00:00-00:00"), (0, 1440));
+        assert_eq!(minutes("22:00-24:00"), (1320, 1440));
+        assert_eq!(minutes("22:00-00:00"), (1320, 1440));
+        assert_eq!(minutes("22:00-06:00"), (1320, 1800));
+        assert_eq!(minutes("06:00-06:00"), (360, 1800));
+        assert_eq!(minutes("23:59-23:58"), (1439, 2878));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_window_is_said() {
+        let error = |text: &str| text.parse::<Window>().unwrap_err().to_string();
+        insta::assert_snapshot!(error("always"), @r#""always" is not a window of time; expected "HH:MM-HH:MM", such as "09:00-17:00""#);
+        insta::assert_snapshot!(error("9-17"), @r#""9" in "9-17" is not a time of day; expected HH:MM from 00:00 to 23:59, or 24:00 as an end"#);
+        insta::assert_snapshot!(error("09:00-24:01"), @r#""24:01" in "09:00-24:01" is not a time of day; expected HH:MM from 00:00 to 23:59, or 24:00 as an end"#);
+        insta::assert_snapshot!(error("24:00-06:00"), @r#""24:00-06:00" begins at 24:00; a window that begins at midnight is written 00:00, under the next day"#);
+        for text in [
+            "",
+            "-",
+            "09:00-",
+            "09:60-17:00",
+            "+9:00-17:00",
+            "09:00-17:00-18:00",
+            "٠٩:00-17:00",
+        ] {
+            assert!(text.parse::<Window>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn windows_that_touch_or_overlap_are_one() {
+        let merged = |texts: &[&str]| {
+            let windows: Vec<Window> = texts.iter().map(|text| window(text)).collect();
+            let merged: Vec<String> = Window::merge(&windows)
+                .iter()
+                .map(Window::to_string)
+                .collect();
+            merged.join(" ")
+        };
+        assert_eq!(merged(&["12:00-16:00", "08:00-12:00"]), "08:00-16:00");
+        assert_eq!(
+            merged(&["08:00-11:30", "12:00-16:00"]),
+            "08:00-11:30 12:00-16:00"
+        );
+        assert_eq!(merged(&["08:00-16:00", "09:00-10:00"]), "08:00-16:00");
+        assert_eq!(merged(&["22:00-24:00", "20:00-02:00"]), "20:00-02:00");
+        assert_eq!(
+            merged(&["05:00-07:00", "06:00-06:00"]),
+            "05:00-06:00 the next day"
+        );
+        assert_eq!(merged(&["00:00-12:00", "12:00-24:00"]), "00:00-24:00");
+    }
+
+    #[test]
+    fn a_key_names_a_day_a_range_or_a_list() {
+        use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
+        assert_eq!(parse_weekdays("fri"), Ok(vec![Fri]));
+        assert_eq!(parse_weekdays("Friday"), Ok(vec![Fri]));
+        assert_eq!(parse_weekdays("mon-thu"), Ok(vec![Mon, Tue, Wed, Thu]));
+        assert_eq!(parse_weekdays("sat-mon"), Ok(vec![Sat, Sun, Mon]));
+        assert_eq!(parse_weekdays("mon, wed-thu"), Ok(vec![Mon, Wed, Thu]));
+        assert!(parse_weekdays("mon-").is_err());
+        assert!(parse_weekdays("mon-wed-fri").is_err());
+        assert!(parse_weekdays("mon,mon").is_err());
+    }
+
+    #[test]
+    fn a_day_named_twice_is_refused_and_nothing_changes() {
+        let mut weekly = Weekly::new();
+        weekly.set("mon-thu", &[window("08:00-16:00")]).unwrap();
+        let error = weekly.set("thu-fri", &[]).unwrap_err();
+        insta::assert_snapshot!(error, @r#"thu is named twice in weekly: by "mon-thu" and by "thu-fri". Write its windows in one place."#);
+        let error = weekly.set("frday", &[]).unwrap_err();
+        insta::assert_snapshot!(error, @r#""frday" is not a day of the week; expected mon, tue, wed, thu, fri, sat or sun, a range such as mon-fri, or a list such as mon,wed"#);
+        weekly.set("fri", &[window("08:00-15:00")]).unwrap();
+        assert_eq!(weekly.windows(Weekday::Thu), [window("08:00-16:00")]);
+        assert_eq!(weekly.windows(Weekday::Fri), [window("08:00-15:00")]);
+        assert_eq!(weekly.windows(Weekday::Sat), []);
+    }
+}
