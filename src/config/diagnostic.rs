@@ -148,11 +148,18 @@ pub(super) fn suggestion<'a>(
     if let Some(name) = nearest(written, names.clone()) {
         return format!(" Did you mean \"{name}\"?");
     }
-    let known: Vec<&str> = names.into_iter().take(SUGGESTED_NAMES).collect();
-    if known.is_empty() {
-        String::new()
-    } else {
-        format!(" There is: {}.", known.join(", "))
+    let known: Vec<&str> = names.into_iter().collect();
+    let shown = known
+        .get(..SUGGESTED_NAMES.min(known.len()))
+        .unwrap_or(&known);
+    match known.len() {
+        0 => String::new(),
+        1 => format!(" There is: {}.", shown.join(", ")),
+        count if count > shown.len() => {
+            let more = count.saturating_sub(shown.len());
+            format!(" There are: {}, and {more} more.", shown.join(", "))
+        }
+        _ => format!(" There are: {}.", shown.join(", ")),
     }
 }
 

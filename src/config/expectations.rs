@@ -1,10 +1,7 @@
 //! What an admin expects of a channel at a moment, held against what routing decides.
 
 use crate::core::name::{ChannelName, PromptName, UserName};
-use crate::core::routing::{
-    Facts, Kind, Outcome, Request, Selection, To, VoicemailReason, route, words,
-};
-use crate::core::schedule::Openness;
+use crate::core::routing::{Facts, Kind, Outcome, Request, Selection, To, route, words};
 use crate::core::snapshot::{Expectation, Expected, Snapshot};
 use crate::core::time::{Mono, Now, Wall};
 
@@ -86,15 +83,18 @@ fn difference(expectation: &Expectation, at: &str, snapshot: &Snapshot) -> Optio
             matches!(&decision.outcome, Outcome::Voicemail { prompt: actual, .. } if actual == prompt)
         }
         Expected::Rings(users) => {
-            matches!(&decision.outcome, Outcome::Ring(ring) if same_users(&ring.users, users))
+            let ringing = match &decision.outcome {
+                Outcome::Ring(ring) => ring.users.as_slice(),
+                Outcome::Wait { .. } | Outcome::Voicemail { .. } | Outcome::Refuse { .. } => &[],
+            };
+            same_users(ringing, users)
         }
     };
     (!is_met).then(|| {
         format!(
-            "expected channel \"{}\" at {at}: {}. It is: {}. {}",
-            expectation.channel,
+            "expected {} at {at} on channel \"{}\", but: {}",
             in_words(&expectation.outcome),
-            outcome_in_words(&decision.outcome, &expectation.outcome, openness),
+            expectation.channel,
             words::line(&request, &decision)
         )
     })
@@ -113,43 +113,15 @@ fn in_words(expected: &Expected) -> String {
     match expected {
         Expected::Voicemail(prompt) => format!("voicemail \"{prompt}\""),
         Expected::Rings(users) => rings(users),
-        Expected::Hours(hours) => openness_in_words(*hours).to_owned(),
-    }
-}
-
-fn outcome_in_words(outcome: &Outcome, expected: &Expected, openness: Option<Openness>) -> String {
-    if let (Expected::Hours(_), Some(openness)) = (expected, openness) {
-        return openness_in_words(openness).to_owned();
-    }
-    match outcome {
-        Outcome::Ring(ring) => rings(&ring.users),
-        Outcome::Wait { .. } => "waits for somebody to become free".to_owned(),
-        Outcome::Voicemail { prompt, reason } => {
-            format!("voicemail \"{prompt}\" ({})", reason_in_words(*reason))
-        }
-        Outcome::Refuse { status, code, .. } => format!("refused with {status} {code}"),
+        Expected::Hours(hours) => format!("hours \"{hours}\""),
     }
 }
 
 fn rings(users: &[UserName]) -> String {
     let users: Vec<&str> = users.iter().map(|user| &**user).collect();
-    format!("rings {}", users.join(", "))
-}
-
-fn reason_in_words(reason: VoicemailReason) -> &'static str {
-    match reason {
-        VoicemailReason::Unanswered => "unanswered",
-        VoicemailReason::NobodyAvailable => "nobody available",
-        VoicemailReason::NobodyNamed => "the rule names nobody",
-        VoicemailReason::Closed => "closed",
-        VoicemailReason::Break => "in a break",
-    }
-}
-
-fn openness_in_words(openness: Openness) -> &'static str {
-    match openness {
-        Openness::Open => "open",
-        Openness::Break => "break",
-        Openness::Closed => "closed",
+    if users.is_empty() {
+        "that nobody rings".to_owned()
+    } else {
+        format!("that {} ring", users.join(", "))
     }
 }

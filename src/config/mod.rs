@@ -30,6 +30,7 @@ use crate::core::time::Wall;
 use compile::{Surroundings, Unread};
 use diagnostic::Findings;
 use files::Files;
+use source::Source;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub struct Loaded {
 }
 
 /// Reads the configuration in `dir` as snapshot number `version`, loaded at `at`. `load_prompt`
-/// decodes an audio file, or says in words what is wrong with it.
+/// decodes an audio file, or says what is wrong with it in words that follow the file's name.
 ///
 /// # Errors
 /// Everything that is wrong, with its place.
@@ -53,7 +54,18 @@ pub fn load(
 ) -> Result<Loaded, Diagnostics> {
     let mut findings = Findings::default();
     let sources = source::read_directory(dir, &mut findings);
-    let (mut tree, broken) = parse::parse(&sources, &mut findings);
+    assemble(&sources, dir, version, at, load_prompt, findings)
+}
+
+fn assemble(
+    sources: &[Source],
+    dir: &Path,
+    version: u64,
+    at: Wall,
+    load_prompt: &dyn Fn(PromptFile<'_>) -> Result<PromptAudio, String>,
+    mut findings: Findings,
+) -> Result<Loaded, Diagnostics> {
+    let (mut tree, broken) = parse::parse(sources, &mut findings);
     parse::add_shipped_special_days(&mut tree, &mut findings);
     let unread = Unread {
         texts: broken.iter().map(|source| source.text.as_str()).collect(),

@@ -70,12 +70,30 @@ impl<'a> Section<'a> {
 
     /// True when the key stands there, whatever its value.
     pub fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+        self.find(key).is_some()
+    }
+
+    /// What stands at a key, or at an unknown one by which it was probably meant: that one is a
+    /// finding already, and what follows from it would hide the rest.
+    fn find(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        let table: &'a DeTable<'a> = self.table;
+        table.get(key).or_else(|| {
+            let names = || self.schema.keys.iter().map(|key| key.name);
+            table
+                .iter()
+                .find(|(written, _)| {
+                    let written = written.get_ref();
+                    self.schema.key(written).is_none()
+                        && !self.schema.later.contains(&&**written)
+                        && nearest(written, names()) == Some(key)
+                })
+                .map(|(_, value)| value)
+        })
     }
 
     /// A text.
     pub fn text(&self, key: &str, findings: &mut Findings) -> Option<Placed<String>> {
-        let value = self.table.get(key)?;
+        let value = self.find(key)?;
         match self.text_of(value) {
             Some(text) => Some(text),
             None => self.refuse(key, value, "a text in quotes", findings),
@@ -99,7 +117,7 @@ impl<'a> Section<'a> {
 
     /// A list of texts.
     pub fn texts(&self, key: &str, findings: &mut Findings) -> Option<Vec<Placed<String>>> {
-        let value = self.table.get(key)?;
+        let value = self.find(key)?;
         let DeValue::Array(array) = value.get_ref() else {
             return self.refuse(key, value, "a list of texts", findings);
         };
@@ -122,7 +140,7 @@ impl<'a> Section<'a> {
         bounds: RangeInclusive<i64>,
         findings: &mut Findings,
     ) -> Option<Placed<i64>> {
-        let value = self.table.get(key)?;
+        let value = self.find(key)?;
         let number = match value.get_ref() {
             DeValue::Integer(integer) => {
                 i64::from_str_radix(integer.as_str(), integer.radix()).ok()
@@ -187,7 +205,7 @@ impl<'a> Section<'a> {
         schema: &'static Table,
         findings: &mut Findings,
     ) -> Option<Section<'a>> {
-        let value = self.table.get(key)?;
+        let value = self.find(key)?;
         match value.get_ref() {
             DeValue::Table(table) => {
                 let section = Section::new(self.source, table, schema, value.span().start);
@@ -219,7 +237,7 @@ impl<'a> Section<'a> {
         schema: &'static Table,
         findings: &mut Findings,
     ) -> Vec<Section<'a>> {
-        let Some(value) = self.table.get(key) else {
+        let Some(value) = self.find(key) else {
             return Vec::new();
         };
         let array = match value.get_ref() {
@@ -258,10 +276,17 @@ impl<'a> Section<'a> {
         key: &str,
         findings: &mut Findings,
     ) -> Vec<(Placed<String>, Vec<Placed<String>>)> {
-        self.entries(key, findings, |value| match value.get_ref() {
-            DeValue::Array(array) => array.iter().map(|element| self.text_of(element)).collect(),
-            _ => None,
-        })
+        self.entries(
+            key,
+            "a list of texts for each of its keys",
+            findings,
+            |value| match value.get_ref() {
+                DeValue::Array(array) => {
+                    array.iter().map(|element| self.text_of(element)).collect()
+                }
+                _ => None,
+            },
+        )
     }
 
     /// The entries of a table whose keys the admin chooses, each with a text, in the order of the file.
@@ -270,16 +295,19 @@ impl<'a> Section<'a> {
         key: &str,
         findings: &mut Findings,
     ) -> Vec<(Placed<String>, Placed<String>)> {
-        self.entries(key, findings, |value| self.text_of(value))
+        self.entries(key, "a text for each of its keys", findings, |value| {
+            self.text_of(value)
+        })
     }
 
     fn entries<T>(
         &self,
         key: &str,
+        expected: &str,
         findings: &mut Findings,
         read: impl Fn(&Spanned<DeValue<'a>>) -> Option<T>,
     ) -> Vec<(Placed<String>, T)> {
-        let Some(value) = self.table.get(key) else {
+        let Some(value) = self.find(key) else {
             return Vec::new();
         };
         let DeValue::Table(table) = value.get_ref() else {
@@ -295,7 +323,7 @@ impl<'a> Section<'a> {
             match read(value) {
                 Some(value) => entries.push((placed, value)),
                 None => {
-                    self.refuse::<()>(key, value, "something else here", findings);
+                    self.refuse::<()>(key, value, expected, findings);
                 }
             }
         }
@@ -354,16 +382,16 @@ fn article(noun: &str) -> &'static str {
 }
 
 fn unknown_key(written: &str, schema: &Table) -> String {
+    let table = schema.title();
+    let within = if schema.name.is_empty() { "at" } else { "in" };
     if schema.later.contains(&written) {
         return format!(
-            "`{written}` in {} is not available in this version. Remove it.",
-            schema.title()
+            "`{written}` {within} {table} is not available in this version. Remove it."
         );
     }
     let names = schema.keys.iter().map(|key| key.name);
     format!(
-        "{} has no key `{written}`.{}",
-        schema.title(),
+        "there is no key `{written}` {within} {table}.{}",
         suggestion(written, names).replace('"', "`")
     )
 }

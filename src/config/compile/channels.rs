@@ -232,7 +232,7 @@ fn special_prompts(
     let mut map = BTreeMap::new();
     for (day, prompt) in &entry.special_prompts {
         let is_known = days.contains(&day.value.as_str());
-        if !is_known && !directory.unread.is_any() {
+        if !is_known && !directory.unread.is_any() && lists_exist(entry, tree) {
             let message = match &entry.schedule {
                 Some(schedule) => format!(
                     "schedule \"{}\" has no special day \"{}\".{}",
@@ -250,6 +250,22 @@ fn special_prompts(
         map.insert(day.value.clone(), prompts.resolve(prompt, findings));
     }
     map
+}
+
+/// False when the schedule, or a list that it names, is missing: that is one error, and the special
+/// days in it are no others.
+fn lists_exist(entry: &ChannelEntry, tree: &Tree) -> bool {
+    let Some(name) = &entry.schedule else {
+        return true;
+    };
+    let schedule = tree.schedules.iter().find(|it| it.name.value == name.value);
+    schedule.is_some_and(|schedule| {
+        schedule.special_days.iter().all(|name| {
+            tree.special_days
+                .iter()
+                .any(|list| list.name.value == name.value)
+        })
+    })
 }
 
 fn special_day_names<'a>(entry: &ChannelEntry, tree: &'a Tree) -> Vec<&'a str> {

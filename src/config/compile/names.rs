@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::diagnostic::{Findings, Place, suggestion};
+use crate::config::diagnostic::{Findings, Place, nearest, suggestion};
 use crate::config::section::Placed;
 
 /// The longest name, in characters: it stands in traces and on the displays of phones.
@@ -76,6 +76,15 @@ impl<'a> Names<'a> {
             findings.error(&reference.place, message);
         }
         false
+    }
+
+    /// The one that `written` names, or was probably meant to.
+    pub fn meant<'b>(&'b self, written: &'b str) -> &'b str {
+        if self.places.contains_key(written) {
+            written
+        } else {
+            nearest(written, self.places.keys().copied()).unwrap_or(written)
+        }
     }
 
     /// Where the one of that name is given.

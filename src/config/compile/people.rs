@@ -282,7 +282,8 @@ impl<'a> Access<'a> {
             return;
         };
         let name = team.value.as_str();
-        if !teams.iter().any(|it| it.value == name) {
+        let meant = |team: &Placed<String>| self.directory.teams.meant(&team.value) == name;
+        if !teams.iter().any(meant) {
             let place = self.directory.inboxes.place(inbox);
             let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
             let advice = format!("Add {name} to the teams of the inbox{place}.");
@@ -290,13 +291,18 @@ impl<'a> Access<'a> {
         }
     }
 
+    /// A misspelt name is one error; that somebody has no access for it is not another.
     fn is_in_one_of(&self, user: &str, teams: &[Placed<String>]) -> bool {
+        let names: Vec<&str> = teams
+            .iter()
+            .map(|team| self.directory.teams.meant(&team.value))
+            .collect();
         self.tree
             .teams
             .iter()
-            .filter(|team| teams.iter().any(|it| it.value == team.name.value))
+            .filter(|team| names.contains(&team.name.value.as_str()))
             .flat_map(|team| team.members.iter().chain(&team.extra_members))
-            .any(|member| member.value == user)
+            .any(|member| self.directory.users.meant(&member.value) == user)
     }
 
     fn refuse(&self, kind: &str, name: &str, place: &Place, advice: &str, findings: &mut Findings) {

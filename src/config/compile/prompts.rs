@@ -141,7 +141,7 @@ impl<'a> Prompts<'a> {
         match (self.load)(PromptFile::At(path)) {
             Ok(audio) => Found::Loaded(Arc::new(audio)),
             Err(problem) => {
-                let message = format!("prompt \"{name}\": {}: {problem}", path.display());
+                let message = format!("prompt \"{name}\": {} {problem}.", path.display());
                 findings.error(&reference.place, message);
                 Found::Broken
             }
@@ -162,7 +162,7 @@ impl<'a> Prompts<'a> {
         let found = match loaded {
             Ok(audio) => Found::Loaded(Arc::new(audio)),
             Err(problem) => {
-                findings.error_nowhere(format!("prompt \"{name}\": {}: {problem}", path.display()));
+                findings.error_nowhere(format!("prompt \"{name}\": {} {problem}.", path.display()));
                 Found::Broken
             }
         };
