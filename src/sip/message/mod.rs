@@ -23,6 +23,7 @@ pub use headers::{CSeq, HeaderError, Headers};
 pub use method::Method;
 pub use name_addr::{Contacts, NameAddr, NameAddrError};
 pub use params::Params;
+pub(crate) use params::auth_params;
 pub use parse::{MAX_MESSAGE_OCTETS, MAX_REQUEST_URI_OCTETS, ParseError};
 pub use status::reason_phrase;
 pub use stream::{Frame, StreamReader, Unframable};

@@ -146,6 +146,23 @@ impl Params {
     }
 }
 
+/// The parameters of a challenge or of credentials (RFC 3261 §20.7), names and values unquoted;
+/// `None` where one cannot be read.
+pub(crate) fn auth_params(text: &str) -> Option<Vec<(String, String)>> {
+    Split::new(text, b',')
+        .map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let (name, value) = (scan::trim(name), scan::trim(value));
+            let value = if value.starts_with('"') {
+                scan::unquote(value)?
+            } else {
+                value.to_owned()
+            };
+            scan::all_token(name).then(|| (name.to_owned(), value))
+        })
+        .collect()
+}
+
 /// True where a value needs no quotes: a token, a host or an address (RFC 3261 `gen-value`).
 fn plain_value(value: &str) -> bool {
     !value.is_empty()
