@@ -8,9 +8,13 @@
 mod client_invite;
 mod client_non_invite;
 mod matching;
+#[cfg(test)]
+mod network;
 mod server_invite;
 mod server_non_invite;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod via;
 

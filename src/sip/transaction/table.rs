@@ -38,6 +38,7 @@ pub const RETRY_AFTER_SECONDS: u32 = 32;
 /// The transaction layer (RFC 3261 §17): one table for all transactions.
 pub struct Transactions {
     timers: Timers,
+    pub(super) room: Room,
     last_key: u64,
     clients: HashMap<ClientKey, Client>,
     servers: HashMap<ServerKey, Server>,
@@ -47,6 +48,14 @@ pub struct Transactions {
     deadlines: BTreeSet<(Mono, Owner)>,
     remotes: BTreeSet<(SocketAddr, Owner)>,
     actions: VecDeque<Action>,
+}
+
+/// How many transactions there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub clients: usize,
+    pub servers: usize,
+    pub servers_for_new_calls: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +112,11 @@ impl Transactions {
     pub fn new(timers: Timers) -> Transactions {
         Transactions {
             timers,
+            room: Room {
+                clients: CLIENT_TRANSACTIONS_MAX,
+                servers: SERVER_TRANSACTIONS_MAX,
+                servers_for_new_calls: SERVER_TRANSACTIONS_FOR_NEW_CALLS,
+            },
             last_key: 0,
             clients: HashMap::new(),
             servers: HashMap::new(),
@@ -161,7 +175,7 @@ impl Transactions {
         now: Mono,
     ) -> ClientKey {
         let key = self.new_client_key();
-        if self.clients.len() >= CLIENT_TRANSACTIONS_MAX {
+        if self.clients.len() >= self.room.clients {
             self.actions.push_back(Action::TransportFailed { key });
             return key;
         }
@@ -345,9 +359,9 @@ impl Transactions {
     fn is_full_for(&self, request: &Request) -> bool {
         let is_new_call = request.method == Method::Invite && request.headers.to_tag().is_none();
         let most = if is_new_call {
-            SERVER_TRANSACTIONS_FOR_NEW_CALLS
+            self.room.servers_for_new_calls
         } else {
-            SERVER_TRANSACTIONS_MAX
+            self.room.servers
         };
         self.servers.len() >= most
     }

@@ -35,7 +35,7 @@ pub(super) fn tell_local_addresses(socket: &impl AsFd, v6: bool) -> io::Result<(
 pub(super) fn receive(
     socket: &impl AsRawFd,
     buffer: &mut [u8],
-    control: &mut Vec<u8>,
+    control: &mut [u8],
 ) -> io::Result<Datagram> {
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(

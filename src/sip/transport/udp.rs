@@ -65,7 +65,7 @@ impl UdpListener {
         )
     }
 
-    async fn receive(&self, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<Datagram> {
+    async fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Datagram> {
         let receive = || packet_info::receive(&self.socket, buffer, control);
         self.socket.async_io(Interest::READABLE, receive).await
     }
