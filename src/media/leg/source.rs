@@ -289,6 +289,7 @@ mod tests {
         let mut lock = lock(false);
         let mut again = agreement();
         again.remote = SDP.parse().unwrap();
+        again.signalling = lock.signalling;
         assert_eq!(taken(&mut lock, &[(SDP, 1, 0)]), [true]);
         lock.agree(&again, Mono::from_millis(10));
         assert_eq!(taken(&mut lock, &[(SAME_HOST, 1, 20)]), [false]);
