@@ -10,6 +10,8 @@ pub mod number;
 pub mod prompt;
 pub mod record;
 pub mod routing;
+#[cfg(test)]
+pub mod sample;
 pub mod schedule;
 pub mod snapshot;
 pub mod time;

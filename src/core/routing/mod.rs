@@ -6,6 +6,8 @@ mod facts;
 pub mod refusal;
 mod request;
 mod strategy;
+#[cfg(test)]
+mod tests;
 mod way;
 pub mod words;
 

@@ -56,7 +56,12 @@ pub fn line(request: &Request, decision: &Decision) -> String {
         .steps
         .iter()
         .flat_map(|step| &step.candidates)
-        .filter(|candidate| !matches!(candidate.code, Code::Chosen | Code::ExtraMember))
+        .filter(|candidate| {
+            !matches!(
+                candidate.code,
+                Code::Chosen | Code::ExtraMember | Code::NotNeeded
+            )
+        })
         .map(|candidate| format!("{} {}", candidate.user, code(candidate.code)))
         .collect();
     if !passed.is_empty() {
@@ -222,7 +227,7 @@ fn fate(request: &Request, result: &Outcome) -> String {
     match (&request.selection, result) {
         (Selection::Next(progress), Outcome::Wait { ring, .. }) if !progress.ringing.is_empty() => {
             let ringing = names(&progress.ringing);
-            format!("{ringing} go on ringing, for up to {}", seconds(*ring))
+            format!("{ringing} still ringing, for up to {}", seconds(*ring))
         }
         (Selection::First | Selection::Next(_), Outcome::Wait { ring, .. }) => {
             let limit = seconds(*ring);
