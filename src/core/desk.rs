@@ -30,7 +30,8 @@ pub enum OfferEnd {
 /// What the desk wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Somebody whom this call looks for became free: let it select again with this cause.
+    /// Somebody whom this call looks for became free, or nobody can become so any more: let it
+    /// select again with this cause.
     Reselect {
         /// The call.
         call: CallId,
@@ -51,7 +52,7 @@ pub struct Load {
 }
 
 /// The desk. Its size is bounded by the users of the configuration and the calls under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Desk {
     people: BTreeMap<UserName, Person>,
     calls: BTreeMap<CallId, Party>,
@@ -62,6 +63,8 @@ pub struct Desk {
     sought: BTreeMap<UserName, BTreeSet<Arrival>>,
     /// Users who became free, with the first arrival that has not been asked about them.
     freed: BTreeMap<UserName, Arrival>,
+    /// Calls that waited for somebody who took another call.
+    passed_over: BTreeSet<Arrival>,
     /// When wrap-up times end.
     wrapping_up: BTreeSet<(Mono, UserName)>,
     /// Who was assigned last, by channel, rule and step.
@@ -72,7 +75,7 @@ pub struct Desk {
 type Arrival = u64;
 
 /// One user as the desk sees the person.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Person {
     /// The call whose offer rings.
     offer: Option<CallId>,
@@ -85,7 +88,7 @@ struct Person {
 }
 
 /// One call as the desk sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Party {
     arrival: Arrival,
     /// Where the last decision left it.
@@ -259,6 +262,16 @@ impl Desk {
                 });
             }
         }
+        while let Some(arrival) = self.passed_over.pop_first() {
+            if let Some(call) = self.arrivals.get(&arrival)
+                && self.waits_in_vain(*call)
+            {
+                return Some(Action::Reselect {
+                    call: *call,
+                    cause: Cause::BecameBusy,
+                });
+            }
+        }
         None
     }
 
@@ -287,6 +300,19 @@ impl Desk {
     /// How many calls it knows of.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether nobody rings for the call, and nobody whom it seeks is being rung by another. Who is
+    /// free would ring for it, but for want of a phone.
+    fn waits_in_vain(&self, call: CallId) -> bool {
+        self.calls.get(&call).is_some_and(|party| {
+            let is_rung = |user| {
+                self.people
+                    .get(user)
+                    .is_some_and(|person| person.offer.is_some())
+            };
+            party.offers.is_empty() && !party.seeks.is_empty() && !party.seeks.iter().any(is_rung)
+        })
     }
 
     fn facts(
@@ -417,6 +443,8 @@ impl Desk {
         if !person.talks.contains(&call) {
             person.talks.push(call);
         }
+        let seekers = self.sought.get(user).into_iter().flatten();
+        self.passed_over.extend(seekers);
     }
 
     fn hang_up(&mut self, call: CallId, user: &UserName, now: Now) {
@@ -509,3 +537,8 @@ fn sought(decision: &Decision, rings_nobody: bool, ringing: &[UserName]) -> Vec<
         .map(|candidate| candidate.user.clone())
         .collect()
 }
+
+#[cfg(test)]
+mod storms;
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub(super) enum Stand {
     Out(Code, String),
 }
 
-/// What became of the call's offers so far, for quick questions.
+/// What became of the call's offers so far, as it matters in one step.
 pub(super) struct Course<'a> {
     pub ringing: HashSet<&'a str>,
     attempts: HashMap<&'a str, Attempt>,
@@ -37,24 +37,27 @@ pub(super) struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// A decline holds for the call, every other attempt for the step it was made in.
-    pub fn new(progress: Option<&'a Progress>) -> Course<'a> {
-        let Some(progress) = progress else {
-            return Course {
-                ringing: HashSet::new(),
-                attempts: HashMap::new(),
-            };
+    pub fn new(progress: Option<&'a Progress>, step: usize) -> Course<'a> {
+        let mut course = Course {
+            ringing: HashSet::new(),
+            attempts: HashMap::new(),
         };
-        let declined = progress
-            .earlier
-            .iter()
-            .filter(|(_, attempt)| *attempt == Attempt::Declined);
-        Course {
-            ringing: progress.ringing.iter().map(|user| &**user).collect(),
-            attempts: declined
-                .chain(&progress.tried)
-                .map(|(user, attempt)| (&**user, *attempt))
-                .collect(),
+        if let Some(progress) = progress {
+            let holds = |attempt: Attempt, made_in_step: bool| {
+                attempt == Attempt::Declined || made_in_step && progress.step == step
+            };
+            let earlier = progress.earlier.iter().map(|attempt| (attempt, false));
+            let tried = progress.tried.iter().map(|attempt| (attempt, true));
+            for ((user, attempt), made_in_step) in earlier.chain(tried) {
+                if holds(*attempt, made_in_step) {
+                    course.attempts.insert(user, *attempt);
+                }
+            }
+            course
+                .ringing
+                .extend(progress.ringing.iter().map(|user| &**user));
         }
+        course
     }
 }
 
@@ -214,18 +217,18 @@ impl<'a, 'b> Reception<'a, 'b> {
         // Wrap-up and registrations are told in the time of the person, or else of the channel.
         let zone = user.schedule.as_ref().or(self.channel_schedule);
         let clock = |at| words::clock(self.snapshot, zone, at, self.now.wall);
-        let busy = match &facts.busy {
+        let engaged = match &facts.busy {
             Busy::OnCall(call) => out(Code::OnCall, format!("call {call}")),
             Busy::Ringing(call) => Some(Stand::RungByOther(format!("by call {call}"))),
+            Busy::Free if facts.devices.reachable == 0 => {
+                out(Code::NoDevice, lost(&facts.devices, self.now.wall, clock))
+            }
             Busy::Free => facts
                 .wrap_up_until
                 .filter(|until| *until > self.now.wall)
                 .and_then(|until| out(Code::WrapUp, format!("until {}", clock(until)))),
         };
-        let no_device = (facts.devices.reachable == 0)
-            .then(|| out(Code::NoDevice, lost(&facts.devices, self.now.wall, clock)))
-            .flatten();
-        self.outside_own_hours(user, via).or(no_device).or(busy)
+        self.outside_own_hours(user, via).or(engaged)
     }
 
     /// Who is named for closed hours or a break is on call then, whatever the own hours say.

@@ -98,6 +98,8 @@ pub enum Cause {
     AddOne,
     /// A candidate who was busy became free.
     BecameFree,
+    /// The last candidate who could be reached took another call, while nobody rings for this one.
+    BecameBusy,
     /// The step's time is over and its offers have ended; seek from `step` on, which is the next one.
     StepEnded,
 }

@@ -39,8 +39,11 @@ fn other_call() -> CallId {
     CallId(uuid::Uuid::from_u128(7))
 }
 
+/// What is special about a user's facts.
+type Change<'a> = &'a dyn Fn(&mut UserFacts);
+
 /// Facts from a list: a name and a change to the default.
-fn facts(list: &[(&str, &dyn Fn(&mut UserFacts))]) -> Facts {
+fn facts(list: &[(&str, Change<'_>)]) -> Facts {
     let mut facts = Facts::default();
     for (name, change) in list {
         change(facts.users.entry(UserName::from(*name)).or_default());
@@ -746,8 +749,10 @@ const STRATEGIES: [Strategy; 7] = [
 fn round_robin_begins_after_the_one_assigned_last() {
     let snapshot = four(Strategy::RoundRobin);
     let after = |last: Option<&str>| {
-        let mut facts = Facts::default();
-        facts.round_robin_last = vec![last.map(UserName::from)];
+        let facts = Facts {
+            round_robin_last: vec![last.map(UserName::from)],
+            ..Facts::default()
+        };
         decide(&snapshot, &facts, &first(), MORNING)
     };
     let who = |text: String| text.split(' ').nth(1).unwrap().to_owned();
@@ -918,6 +923,15 @@ fn a_decline_holds_for_the_call_and_no_answer_for_the_step() {
     assert_eq!(
         decide(&snapshot, &Facts::default(), &second_step, MORNING),
         "ring bjorn carl | 2: anna declined, bjorn chosen, carl chosen"
+    );
+    let nobody_left = under_way(&snapshot, |progress| {
+        progress.offer_ended(&"anna".into(), Attempt::Declined);
+        progress.offer_ended(&"bjorn".into(), Attempt::Unreachable);
+        progress.offer_ended(&"carl".into(), Attempt::Unreachable);
+    });
+    assert_eq!(
+        decide(&snapshot, &Facts::default(), &nobody_left, MORNING),
+        "ring bjorn carl | 1: anna declined, bjorn unreachable, carl unreachable | 2: anna declined, bjorn chosen, carl chosen"
     );
 }
 

@@ -110,9 +110,8 @@ impl<'a> Way<'a> {
             Ok(begin) => begin,
             Err(wait) => return wait,
         };
-        let course = Course::new(self.progress);
         for (number, step) in self.rule.steps.iter().enumerate().skip(begin) {
-            if let StepEnd::Stays(outcome) = self.step(number, step, &course, facts, now, trace) {
+            if let StepEnd::Stays(outcome) = self.step(number, step, facts, now, trace) {
                 return outcome;
             }
         }
@@ -146,14 +145,14 @@ impl<'a> Way<'a> {
         &self,
         number: usize,
         step: &Step,
-        course: &Course<'_>,
         facts: &Facts,
         now: Now,
         trace: &mut Trace,
     ) -> StepEnd {
         trace.notes.extend(candidates::unsought(number, step));
-        let standings = candidates::standings(self, step, course, facts, now);
-        let choice = strategy::choose(number, step, standings, course, facts);
+        let course = Course::new(self.progress, number);
+        let standings = candidates::standings(self, step, &course, facts, now);
+        let choice = strategy::choose(number, step, standings, &course, facts);
         trace.steps.push(choice.trace);
         match choice.ring {
             Some(ring) => StepEnd::Stays(Outcome::Ring(ring)),

@@ -242,6 +242,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::OfferEnded => "an offer ended",
         Cause::AddOne => "time for one more",
         Cause::BecameFree => "somebody became free",
+        Cause::BecameBusy => "the last one took another call",
         Cause::StepEnded => "the step ended",
     }
 }
