@@ -122,7 +122,7 @@ struct Mix {
 
 enum Out {
     Unchanged(Vec<f64>),
-    Resampled(To8k),
+    Resampled(Box<To8k>),
 }
 
 impl Mix {
@@ -130,7 +130,7 @@ impl Mix {
         let out = if spec.sample_rate == SAMPLE_RATE {
             Out::Unchanged(Vec::new())
         } else {
-            Out::Resampled(To8k::new(spec.sample_rate)?)
+            Out::Resampled(Box::new(To8k::new(spec.sample_rate)?))
         };
         Some(Mix {
             spec,

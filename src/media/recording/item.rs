@@ -262,3 +262,275 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::id::{CallId, ConversationId, VoicemailId};
+    use crate::core::record::voicemail_file;
+    use crate::core::time::Wall;
+
+    const LIMIT: Duration = Duration::from_secs(180);
+
+    fn record(number: u128) -> VoicemailRecord {
+        let id = VoicemailId(Uuid::from_u128(number));
+        let began = Wall::from_seconds(1_795_392_000);
+        VoicemailRecord {
+            id,
+            call: CallId(Uuid::from_u128(1)),
+            conversation: ConversationId(Uuid::from_u128(2)),
+            channel: "main-line".into(),
+            from: "+4722334455".parse().ok(),
+            from_name: Some("Anna \"Æ\" Berg".to_owned()),
+            began,
+            seconds: None,
+            kept: false,
+            file: voicemail_file(id, began),
+            notify: vec!["office@example.com".to_owned()],
+        }
+    }
+
+    fn finished(number: u128) -> VoicemailRecord {
+        VoicemailRecord {
+            seconds: Some(3.5),
+            kept: true,
+            ..record(number)
+        }
+    }
+
+    /// Begins a voicemail and records `samples`, as far as a killed program got.
+    fn interrupted(audio: &Path, number: u128, samples: &[i16]) -> PathBuf {
+        let wav = begin(audio, &record(number), LIMIT).unwrap();
+        let mut file = WavFile::create(&wav, 100).unwrap();
+        file.append(samples).unwrap();
+        wav
+    }
+
+    fn names(audio: &Path) -> Vec<String> {
+        list(&audio.join("2026/11/23"), |name| Some(name.to_owned()))
+    }
+
+    fn read_wav(path: &Path) -> Vec<i16> {
+        let mut reader = hound::WavReader::open(path).unwrap();
+        reader.samples().map(Result::unwrap).collect()
+    }
+
+    const ID: &str = "00000000-0000-0000-0000-000000000007";
+
+    #[test]
+    fn a_voicemail_exists_before_its_beep_and_is_finished_after_it() {
+        let audio = tempfile::tempdir().unwrap();
+        let wav = begin(audio.path(), &record(7), LIMIT).unwrap();
+        assert_eq!(wav, audio.path().join(format!("2026/11/23/{ID}.wav")));
+        assert_eq!(
+            names(audio.path()),
+            [format!("{ID}.unfinished.json"), format!("{ID}.wav")]
+        );
+        assert_eq!(read(&wav).unwrap(), record(7));
+        assert_eq!(read_wav(&wav), Vec::<i16>::new());
+
+        complete(audio.path(), &finished(7)).unwrap();
+        assert_eq!(
+            names(audio.path()),
+            [format!("{ID}.json"), format!("{ID}.wav")]
+        );
+        assert_eq!(read(&wav).unwrap(), finished(7));
+
+        complete(audio.path(), &finished(7)).unwrap();
+        assert_eq!(names(audio.path()).len(), 2);
+        assert!(recover(audio.path()).recovered.is_empty());
+    }
+
+    #[test]
+    fn one_that_is_too_short_leaves_nothing() {
+        let audio = tempfile::tempdir().unwrap();
+        begin(audio.path(), &record(7), LIMIT).unwrap();
+        let dropped = VoicemailRecord {
+            kept: false,
+            ..finished(7)
+        };
+        complete(audio.path(), &dropped).unwrap();
+        complete(audio.path(), &dropped).unwrap();
+        assert_eq!(names(audio.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_crash_left_is_found_until_it_is_completed() {
+        let audio = tempfile::tempdir().unwrap();
+        let speech = vec![9_000i16; 24_000];
+        let wav = interrupted(audio.path(), 7, &speech);
+        assert_eq!(
+            read_wav(&wav),
+            Vec::<i16>::new(),
+            "the header does not know of it"
+        );
+        let expected = Recovered {
+            record: VoicemailRecord {
+                seconds: Some(3.0),
+                kept: true,
+                ..record(7)
+            },
+            length: Duration::from_secs(3),
+            path: wav.clone(),
+        };
+        for _ in 0..3 {
+            let recovery = recover(audio.path());
+            assert_eq!(recovery.recovered, [expected.clone()]);
+            assert!(recovery.problems.is_empty());
+            assert_eq!(read_wav(&wav), speech);
+        }
+        complete(audio.path(), &expected.record).unwrap();
+        assert!(recover(audio.path()).recovered.is_empty());
+        assert_eq!(read_wav(&wav), speech);
+    }
+
+    #[test]
+    fn a_file_cut_off_anywhere_is_recovered_up_to_there() {
+        let audio = tempfile::tempdir().unwrap();
+        let speech: Vec<i16> = (0..40).map(|index| 9_000 + index).collect();
+        let wav = interrupted(audio.path(), 7, &speech);
+        let whole = fs::read(&wav).unwrap();
+        for length in (0..=whole.len()).rev() {
+            fs::write(&wav, &whole[..length]).unwrap();
+            let recovery = recover(audio.path());
+            let samples = length.saturating_sub(44) / 2;
+            assert_eq!(recovery.recovered[0].length, duration(samples as u64));
+            assert!(!recovery.recovered[0].record.kept);
+            assert_eq!(read_wav(&wav), speech[..samples], "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn silence_at_the_end_is_cut_off_in_recovery_too() {
+        let audio = tempfile::tempdir().unwrap();
+        let mut samples = vec![9_000i16; 16_160];
+        samples.extend([0; 80_000]);
+        interrupted(audio.path(), 7, &samples);
+        let recovered = &recover(audio.path()).recovered[0];
+        assert_eq!(recovered.length, Duration::from_millis(2_020));
+        assert!(recovered.record.kept);
+    }
+
+    #[test]
+    fn a_crash_between_any_two_steps_is_understood() {
+        let audio = tempfile::tempdir().unwrap();
+        let day = audio.path().join("2026/11/23");
+
+        // Before the record: nobody was told, and nothing was said.
+        begin(audio.path(), &record(7), LIMIT).unwrap();
+        fs::remove_file(day.join(format!("{ID}.unfinished.json"))).unwrap();
+        fs::write(day.join(format!("{ID}.json.new")), "{").unwrap();
+        let recovery = recover(audio.path());
+        assert!(recovery.recovered.is_empty() && recovery.problems.is_empty());
+        assert_eq!(names(audio.path()), Vec::<String>::new());
+
+        // After the finished record, before the unfinished one is gone.
+        interrupted(audio.path(), 7, &[9_000; 24_000]);
+        let unfinished = day.join(format!("{ID}.unfinished.json"));
+        let text = fs::read(&unfinished).unwrap();
+        complete(audio.path(), &finished(7)).unwrap();
+        fs::write(&unfinished, text).unwrap();
+        let recovery = recover(audio.path());
+        assert!(recovery.recovered.is_empty() && recovery.problems.is_empty());
+        assert_eq!(
+            names(audio.path()),
+            [format!("{ID}.json"), format!("{ID}.wav")]
+        );
+
+        // Audio removed, record not yet.
+        begin(audio.path(), &record(8), LIMIT).unwrap();
+        fs::remove_file(audio.path().join(record(8).file)).unwrap();
+        let recovered = &recover(audio.path()).recovered[0];
+        assert_eq!(
+            (recovered.length, recovered.record.kept),
+            (Duration::ZERO, false)
+        );
+        complete(audio.path(), &recovered.record).unwrap();
+        assert_eq!(names(audio.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_needs_a_person_is_told_and_left_alone() {
+        let audio = tempfile::tempdir().unwrap();
+        let wav = interrupted(audio.path(), 7, &[9_000; 24_000]);
+        fs::write(wav.with_extension(UNFINISHED), "{\"id\": 5}").unwrap();
+        let orphan = interrupted(audio.path(), 8, &[9_000; 24_000]);
+        fs::remove_file(orphan.with_extension(UNFINISHED)).unwrap();
+        let problems: Vec<String> = recover(audio.path())
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(problems.len(), 2);
+        assert!(
+            problems[0].contains(".unfinished.json is not a voicemail record: "),
+            "{}",
+            problems[0]
+        );
+        assert!(
+            problems[1].contains("has audio but no record beside it"),
+            "{}",
+            problems[1]
+        );
+        assert_eq!(read_wav(&orphan).len(), 24_000);
+        assert_eq!(names(audio.path()).len(), 3);
+    }
+
+    #[test]
+    fn only_directories_of_days_are_searched() {
+        let audio = tempfile::tempdir().unwrap();
+        assert!(
+            recover(&audio.path().join("not-there"))
+                .recovered
+                .is_empty()
+        );
+        for directory in ["old/11/23", "2026/xi/23", "2026/11/023"] {
+            let mut elsewhere = record(7);
+            elsewhere.file = Path::new(directory).join(format!("{ID}.wav"));
+            begin(audio.path(), &elsewhere, LIMIT).unwrap();
+        }
+        assert!(recover(audio.path()).recovered.is_empty());
+    }
+
+    #[test]
+    fn a_record_cannot_name_a_file_elsewhere() {
+        let audio = tempfile::tempdir().unwrap();
+        for file in [
+            "/etc/passwd.wav",
+            "../a.wav",
+            "2026/../../a.wav",
+            "a.mp3",
+            "",
+        ] {
+            let mut record = record(7);
+            record.file = file.into();
+            assert!(matches!(
+                begin(audio.path(), &record, LIMIT),
+                Err(RecordingError::Outside(_))
+            ));
+            assert!(complete(audio.path(), &record).is_err());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_leaves_nothing_behind() {
+        let audio = tempfile::tempdir().unwrap();
+        fs::write(audio.path().join("2026"), "in the way").unwrap();
+        let error = begin(audio.path(), &record(7), LIMIT).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot make the directory of "),
+            "{error}"
+        );
+
+        fs::remove_file(audio.path().join("2026")).unwrap();
+        let wav = audio.path().join(record(7).file);
+        fs::create_dir_all(wav.with_extension(UNFINISHED)).unwrap();
+        let error = begin(audio.path(), &record(7), LIMIT).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+        assert!(!wav.exists());
+    }
+}

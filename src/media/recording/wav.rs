@@ -28,15 +28,19 @@ pub(super) struct WavFile {
 }
 
 impl WavFile {
-    /// Opens `path` for a new recording, making it or emptying it, with disk space for `limit`
+    /// Opens `path` for a new recording, whether or not it is there, with disk space for `limit`
     /// samples set aside where the file system can do that.
     pub(super) fn create(path: &Path, limit: u64) -> io::Result<WavFile> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .mode(MODE)
             .open(path)?;
+        // Shortening a file gives up the space set aside for it.
+        if file.metadata()?.len() > HEADER {
+            file.set_len(0)?;
+        }
         let mut wav = WavFile {
             file,
             samples: 0,
@@ -188,5 +192,104 @@ fn reserve(file: &File, octets: u64) -> io::Result<()> {
     match fallocate(file, FallocateFlags::KEEP_SIZE, 0, octets) {
         Err(error) if error == Errno::NOSPC || error == Errno::DQUOT => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path) -> Vec<i16> {
+        let mut reader = hound::WavReader::open(path).unwrap();
+        let spec = reader.spec();
+        assert_eq!(
+            (spec.sample_rate, spec.channels, spec.bits_per_sample),
+            (8_000, 1, 16)
+        );
+        reader.samples().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn the_file_can_be_read_at_every_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        let mut wav = WavFile::create(&path, 8_000).unwrap();
+        assert_eq!(read(&path), Vec::<i16>::new());
+        let mut written = Vec::new();
+        for number in 1..20i16 {
+            let chunk = vec![number; 100];
+            wav.append(&chunk).unwrap();
+            assert_eq!(read(&path), written, "before the commit: as it was");
+            wav.commit().unwrap();
+            written.extend(chunk);
+            assert_eq!(read(&path), written);
+        }
+        wav.finish(1_234).unwrap();
+        assert_eq!(read(&path), written[..1_234]);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 44 + 2 * 1_234);
+    }
+
+    #[test]
+    fn a_file_made_before_is_used_and_an_older_one_emptied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        drop(WavFile::create(&path, 8_000).unwrap());
+        let mut wav = WavFile::create(&path, 8_000).unwrap();
+        wav.append(&[7; 50]).unwrap();
+        wav.commit().unwrap();
+        assert_eq!(read(&path), [7; 50]);
+        drop(WavFile::create(&path, 8_000).unwrap());
+        assert_eq!(read(&path), Vec::<i16>::new());
+    }
+
+    #[test]
+    fn others_cannot_read_what_callers_say() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        drop(WavFile::create(&path, 1).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0);
+    }
+
+    #[test]
+    fn the_last_sound_is_found_to_20_ms() {
+        let end = |parts: &[(i16, usize)]| {
+            let samples: Vec<i16> = parts
+                .iter()
+                .flat_map(|&(sample, length)| std::iter::repeat_n(sample, length))
+                .collect();
+            let mut at_once = SoundEnd::default();
+            at_once.hear(&samples);
+            let mut in_pieces = SoundEnd::default();
+            samples.chunks(37).for_each(|piece| in_pieces.hear(piece));
+            let end = at_once.end();
+            assert_eq!(end, in_pieces.end());
+            end
+        };
+        assert_eq!(end(&[]), 0);
+        assert_eq!(end(&[(100, 8_000)]), 0);
+        assert_eq!(end(&[(1_000, 8_000)]), 8_000);
+        assert_eq!(end(&[(1_000, 8_005)]), 8_005);
+        assert_eq!(end(&[(1_000, 8_000), (100, 8_000)]), 8_000);
+        assert_eq!(end(&[(1_000, 8_010), (0, 8_000)]), 8_160);
+        assert_eq!(
+            end(&[
+                (0, 8_000),
+                (1_000, 160),
+                (0, 8_000),
+                (-900, 160),
+                (0, 8_000)
+            ]),
+            16_320
+        );
+    }
+
+    #[test]
+    fn lengths_and_durations_are_exact() {
+        assert_eq!(duration(8_000), Duration::from_secs(1));
+        assert_eq!(duration(1), Duration::from_micros(125));
+        assert_eq!(samples_in(Duration::from_secs(180)), 1_440_000);
+        assert_eq!(samples_in(Duration::MAX), LONGEST);
     }
 }

@@ -312,3 +312,226 @@ impl Drop for Count {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc;
+
+    use uuid::Uuid;
+
+    use super::super::ring::{Pushed, RING_SAMPLES};
+    use super::*;
+
+    fn recording(path: &Path) -> Recording {
+        Recording {
+            id: VoicemailId(Uuid::from_u128(7)),
+            path: path.to_owned(),
+            limit: Duration::from_secs(180),
+        }
+    }
+
+    /// A recording and what it reports, with no thread: the test is the writer.
+    fn by_hand(path: &Path) -> (RecordingRing, Running, mpsc::Receiver<Finished>) {
+        let (report, reports) = mpsc::channel();
+        let (head, tail) = ring(1_440_000, std::thread::current());
+        let recording = recording(path);
+        let running = Running {
+            path: recording.path,
+            limit: 1_440_000,
+            tail,
+            file: None,
+            sound: SoundEnd::default(),
+            error: None,
+            done: Done::new(recording.id, move |finished| {
+                report.send(finished).unwrap();
+            }),
+            running: Count::up(&Arc::default()),
+        };
+        (head, running, reports)
+    }
+
+    fn read(path: &Path) -> Vec<i16> {
+        let mut reader = hound::WavReader::open(path).unwrap();
+        reader.samples().map(Result::unwrap).collect()
+    }
+
+    /// Loud, and different everywhere.
+    fn speech(length: usize) -> Vec<i16> {
+        (0..length)
+            .map(|index| 8_000 + (index % 997) as i16)
+            .collect()
+    }
+
+    #[test]
+    fn a_recording_holds_exactly_what_was_pushed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("2026/11/23/a.wav");
+        let (report, reports) = mpsc::channel();
+        let recorder = Recorder::new().unwrap();
+        let mut ring = recorder.record(&recording(&path), move |finished| {
+            report.send(finished).unwrap();
+        });
+        let speech = speech(30_000);
+        for packet in speech.chunks(160) {
+            assert_eq!(ring.push(packet), Pushed::Taken);
+        }
+        ring.finish();
+        let finished = reports.recv().unwrap();
+        assert!(finished.error.is_none(), "{:?}", finished.error);
+        assert_eq!(finished.id, VoicemailId(Uuid::from_u128(7)));
+        assert_eq!(finished.length, duration(30_000));
+        assert_eq!(read(&path), speech);
+    }
+
+    #[test]
+    fn many_recordings_at_once_do_not_mix() {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::new().unwrap();
+        let (report, reports) = mpsc::channel();
+        let rings: Vec<_> = (0..30u128)
+            .map(|number| {
+                let mut recording = recording(&directory.path().join(format!("{number}.wav")));
+                recording.id = VoicemailId(Uuid::from_u128(number));
+                let report = report.clone();
+                recorder.record(&recording, move |finished| report.send(finished).unwrap())
+            })
+            .collect();
+        for (number, mut ring) in (0i16..).zip(rings) {
+            assert_eq!(ring.push(&[1_000 + number; 8_000]), Pushed::Taken);
+        }
+        for finished in reports.iter().take(30) {
+            assert!(finished.error.is_none());
+            let number = finished.id.0.as_u128();
+            let samples = read(&directory.path().join(format!("{number}.wav")));
+            assert_eq!(samples, [1_000 + number as i16; 8_000]);
+        }
+    }
+
+    #[test]
+    fn dropping_the_recorder_completes_what_is_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        let (report, reports) = mpsc::channel();
+        let recorder = Recorder::new().unwrap();
+        let mut ring = recorder.record(&recording(&path), move |finished| {
+            report.send(finished).unwrap();
+        });
+        assert_eq!(ring.push(&speech(4_000)), Pushed::Taken);
+        drop(recorder);
+        assert_eq!(reports.recv().unwrap().length, Duration::from_millis(500));
+        assert_eq!(read(&path), speech(4_000));
+        assert_eq!(ring.push(&speech(160)), Pushed::Failed);
+    }
+
+    #[test]
+    fn every_flush_leaves_a_whole_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        let (mut head, mut running, reports) = by_hand(&path);
+        let speech = speech(20_000);
+        let mut pushed = 0;
+        for packet in speech.chunks(3_200) {
+            assert_eq!(head.push(packet), Pushed::Taken);
+            running.flush();
+            pushed += packet.len();
+            assert_eq!(read(&path), speech[..pushed]);
+        }
+        head.finish();
+        assert!(running.tail.is_ended());
+        running.finish();
+        assert_eq!(reports.recv().unwrap().length, duration(20_000));
+    }
+
+    #[test]
+    fn trailing_silence_is_cut_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        let (mut head, mut running, reports) = by_hand(&path);
+        let mut spoken = speech(16_000);
+        spoken.extend([0; 8_000]);
+        spoken.extend(speech(8_000));
+        let _ = head.push(&spoken);
+        running.flush();
+        for _ in 0..10 {
+            let _ = head.push(&[40; 8_000]);
+            running.flush();
+        }
+        head.finish();
+        running.finish();
+        assert_eq!(reports.recv().unwrap().length, Duration::from_secs(4));
+        assert_eq!(read(&path), spoken);
+    }
+
+    #[test]
+    fn a_disk_that_recovers_in_time_costs_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let day = directory.path().join("day");
+        std::fs::write(&day, "in the way").unwrap();
+        let path = day.join("a.wav");
+        let (mut head, mut running, reports) = by_hand(&path);
+        let speech = speech(16_000);
+        let _ = head.push(&speech[..8_000]);
+        running.flush();
+        assert!(running.error.is_some());
+        std::fs::remove_file(&day).unwrap();
+        let _ = head.push(&speech[8_000..]);
+        running.flush();
+        head.finish();
+        running.finish();
+        let finished = reports.recv().unwrap();
+        assert!(finished.error.is_none(), "{:?}", finished.error);
+        assert_eq!(read(&path), speech);
+    }
+
+    #[test]
+    fn a_disk_that_does_not_recover_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let day = directory.path().join("day");
+        std::fs::write(&day, "in the way").unwrap();
+        let path = day.join("a.wav");
+        let (mut head, running, reports) = by_hand(&path);
+        let _ = head.push(&speech(8_000));
+        head.finish();
+        running.finish();
+        let finished = reports.recv().unwrap();
+        assert_eq!(finished.length, Duration::ZERO);
+        assert_eq!(
+            finished.error.unwrap().to_string(),
+            format!(
+                "cannot record to {}: Not a directory (os error 20)",
+                path.display()
+            )
+        );
+    }
+
+    #[test]
+    fn audio_that_found_no_room_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.wav");
+        let (mut head, running, reports) = by_hand(&path);
+        let speech = speech(RING_SAMPLES);
+        assert_eq!(head.push(&speech), Pushed::Taken);
+        assert_eq!(head.push(&[1; 160]), Pushed::Lost);
+        head.finish();
+        running.finish();
+        let finished = reports.recv().unwrap();
+        assert_eq!(
+            finished.error.unwrap().to_string(),
+            "160 samples were lost: the disk did not keep up"
+        );
+        assert_eq!(read(&path), speech);
+    }
+
+    #[test]
+    fn a_writer_that_dies_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut head, running, reports) = by_hand(&directory.path().join("a.wav"));
+        drop(running);
+        assert!(matches!(
+            reports.recv().unwrap().error,
+            Some(RecordingError::WriterGone)
+        ));
+        assert_eq!(head.push(&[1]), Pushed::Failed);
+    }
+}
