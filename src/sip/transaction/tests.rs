@@ -667,14 +667,12 @@ mod routing_of_responses {
     use super::*;
 
     fn first_transmission(layer: &mut Transactions) -> Option<(Flow, Message)> {
-        loop {
-            match layer.poll_action()? {
-                Action::Transmit { flow, bytes } => {
-                    return Some((flow, Message::parse(&bytes).expect("a message")));
-                }
-                _ => {}
+        std::iter::from_fn(|| layer.poll_action()).find_map(|action| match action {
+            Action::Transmit { flow, bytes } => {
+                Some((flow, Message::parse(&bytes).expect("a message")))
             }
-        }
+            _ => None,
+        })
     }
 
     /// The response to what `invite_with` makes, its Via left as it was.

@@ -127,3 +127,94 @@ fn branch_of(request: &Request) -> u64 {
     request.headers.list("Via").next().hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use Verdict::{Drop, Refuse, Take};
+
+    const PLENTY: Room = Room {
+        free: 60,
+        places: 100,
+    };
+    const SHORT: Room = Room {
+        free: 49,
+        places: 100,
+    };
+    const RESERVED: Room = Room {
+        free: 11,
+        places: 100,
+    };
+    const FULL: Room = Room {
+        free: 0,
+        places: 100,
+    };
+
+    fn message(first_line: &str, method: &str, branch: &str, to_tag: &str) -> Message {
+        let text = format!(
+            "{first_line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}\r\n\
+             From: <sip:a@192.0.2.1>;tag=a\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\n\
+             Call-ID: c\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\r\n"
+        );
+        Message::parse(text.as_bytes()).expect("a message")
+    }
+
+    fn request(method: &str, to_tag: &str) -> Message {
+        message(
+            &format!("{method} sip:b@192.0.2.2 SIP/2.0"),
+            method,
+            "1",
+            to_tag,
+        )
+    }
+
+    #[test]
+    fn new_calls_are_refused_first_and_ack_and_responses_dropped_last() {
+        let table = [
+            (request("INVITE", ""), [Take, Refuse, Refuse, Refuse]),
+            (request("REGISTER", ""), [Take, Refuse, Refuse, Refuse]),
+            (request("OPTIONS", ""), [Take, Refuse, Refuse, Refuse]),
+            (request("INVITE", ";tag=b"), [Take, Take, Drop, Drop]),
+            (request("BYE", ";tag=b"), [Take, Take, Drop, Drop]),
+            (request("CANCEL", ""), [Take, Take, Drop, Drop]),
+            (request("ACK", ";tag=b"), [Take, Take, Take, Drop]),
+            (
+                message("SIP/2.0 200 OK", "INVITE", "1", ";tag=b"),
+                [Take, Take, Take, Drop],
+            ),
+        ];
+        for (message, expected) in table {
+            for (room, expected) in [PLENTY, SHORT, RESERVED, FULL].into_iter().zip(expected) {
+                assert_eq!(
+                    Admission::default().judge(&message, room),
+                    expected,
+                    "{message:?}"
+                );
+                assert_eq!(judge_reliable(&message, room), expected, "{message:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_invite_that_was_let_in_is_not_refused_when_it_comes_again() {
+        let mut admission = Admission::default();
+        assert_eq!(admission.judge(&request("INVITE", ""), PLENTY), Take);
+        assert_eq!(admission.judge(&request("INVITE", ""), SHORT), Drop);
+        let other = message("INVITE sip:b@192.0.2.2 SIP/2.0", "INVITE", "2", "");
+        assert_eq!(admission.judge(&other, SHORT), Refuse);
+        assert_eq!(admission.judge(&other, SHORT), Refuse, "each time");
+    }
+
+    #[test]
+    fn only_so_many_invites_are_remembered() {
+        let mut admission = Admission::default();
+        for branch in 0..REMEMBERED_INVITES as u64 + 1 {
+            admission.remember(branch);
+            admission.remember(branch);
+        }
+        assert_eq!(admission.order.len(), REMEMBERED_INVITES);
+        assert_eq!(admission.known.len(), REMEMBERED_INVITES);
+        assert!(!admission.known.contains(&0) && admission.known.contains(&1));
+    }
+}
