@@ -1,5 +1,5 @@
 //! The program: see `ringdesk --help`.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    ringdesk::cli::run()
 }

@@ -1,15 +1,63 @@
 //! `ringdesk hours`: when a schedule opens and closes.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use chrono::{Days, NaiveDate};
+use clap::Args;
 use serde::Serialize;
 
+use super::ConfigDirectory;
+use crate::clock;
+use crate::config::suggestion;
 use crate::core::schedule::{Because, Openness, Schedule};
 use crate::core::time::Wall;
 
 /// The last date that is looked at: four digits are all that a year has in RFC 3339.
 const LAST_DATE: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap();
+
+/// When a schedule opens and closes.
+#[derive(Args, Debug)]
+pub struct Hours {
+    /// The schedule, by its name in the configuration.
+    schedule: String,
+    /// The first local date, as 2026-12-24; without it, today.
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// How many local dates.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    days: u32,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    directory: ConfigDirectory,
+}
+
+/// Prints the hours of a schedule.
+///
+/// # Errors
+/// The configuration cannot be used, or there is no such schedule.
+pub fn run(arguments: &Hours) -> anyhow::Result<ExitCode> {
+    let snapshot = arguments.directory.load()?.snapshot;
+    let name = arguments.schedule.as_str();
+    let Some(schedule) = snapshot.schedule(name) else {
+        let names = snapshot.schedules.iter().map(|it| &*it.name);
+        anyhow::bail!(
+            "there is no schedule \"{name}\".{}",
+            suggestion(name, names)
+        );
+    };
+    print(
+        schedule,
+        arguments.from,
+        arguments.days,
+        arguments.json,
+        clock::wall(),
+        &mut io::stdout().lock(),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Writes the state at the first instant of local date `from` (without it: today's, as `now` has
 /// it), then each opening and closing before the first instant of the date `days` days later. With

@@ -141,10 +141,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// The end of a message about a name that does not exist: ` Did you mean "oslo"?`, else which there are.
-pub(super) fn suggestion<'a>(
-    written: &str,
-    names: impl IntoIterator<Item = &'a str> + Clone,
-) -> String {
+pub fn suggestion<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(name) = nearest(written, names.clone()) {
         return format!(" Did you mean \"{name}\"?");
     }

@@ -19,11 +19,13 @@ mod tests;
 mod tree;
 pub mod zone;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 pub use compile::{PromptFile, SHIPPED_PROMPTS};
-pub use diagnostic::{Diagnostic, Diagnostics, Place};
+pub use diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 
+use crate::core::name::{PromptName, UserName};
 use crate::core::prompt::PromptAudio;
 use crate::core::snapshot::Snapshot;
 use crate::core::time::Wall;
@@ -31,6 +33,7 @@ use compile::{Surroundings, Unread};
 use diagnostic::Findings;
 use files::Files;
 use source::Source;
+use tree::Tree;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// What an admin should know about it, sorted by file and line.
     pub warnings: Vec<Diagnostic>,
+    /// The file of each prompt that has one; the others come with the program.
+    pub prompt_files: BTreeMap<PromptName, PathBuf>,
+    /// The file of each user's phone password, whether it is there yet or not.
+    pub password_files: BTreeMap<UserName, PathBuf>,
 }
 
 /// Reads the configuration in `dir` as snapshot number `version`, loaded at `at`. `load_prompt`
@@ -77,10 +84,26 @@ fn assemble(
         unread: &unread,
         load_prompt,
     };
-    let mut snapshot = compile::compile(&tree, &surroundings, &mut findings);
+    let (mut snapshot, prompt_files) = compile::compile(&tree, &surroundings, &mut findings);
     if findings.is_usable() {
         snapshot.expectations = expectations::check(&tree, &snapshot, &mut findings);
     }
     let warnings = findings.into_result()?;
-    Ok(Loaded { snapshot, warnings })
+    Ok(Loaded {
+        snapshot,
+        warnings,
+        prompt_files,
+        password_files: password_files(&tree, surroundings.files),
+    })
+}
+
+fn password_files(tree: &Tree, files: &Files) -> BTreeMap<UserName, PathBuf> {
+    tree.users
+        .iter()
+        .filter_map(|user| {
+            let file = user.sip_password_file.as_ref()?;
+            let name = UserName::from(user.name.value.as_str());
+            Some((name, files.path(&file.value)))
+        })
+        .collect()
 }

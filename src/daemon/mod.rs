@@ -1,1 +1,5 @@
-//! (owner to write)
+//! The daemon: wiring, signals, supervision. The only place that sees everything.
+
+mod load;
+
+pub use load::load;

@@ -9,6 +9,8 @@ mod settings;
 mod trunks;
 mod uri;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use names::Unread;
@@ -17,6 +19,7 @@ pub use prompts::{PromptFile, SHIPPED_PROMPTS};
 use super::diagnostic::Findings;
 use super::files::Files;
 use super::tree::Tree;
+use crate::core::name::PromptName;
 use crate::core::prompt::PromptAudio;
 use crate::core::snapshot::Snapshot;
 use crate::core::time::Wall;
@@ -44,12 +47,12 @@ struct Directory<'a> {
     channels: Names<'a>,
 }
 
-/// Makes a snapshot without its expectations. It may be used only if nothing was found to be wrong.
+/// Makes a snapshot without its expectations, and the files of its prompts. It may be used only if nothing was found to be wrong.
 pub(super) fn compile(
     tree: &Tree,
     surroundings: &Surroundings<'_>,
     findings: &mut Findings,
-) -> Snapshot {
+) -> (Snapshot, BTreeMap<PromptName, PathBuf>) {
     let directory = Directory::new(tree, surroundings.unread, findings);
     let mut prompts = Prompts::new(tree, surroundings, findings);
     let settings = settings::compile(tree, surroundings.files, findings);
@@ -58,7 +61,8 @@ pub(super) fn compile(
     let schedules = schedules::compile(tree, &directory, &mut prompts, findings);
     let channels = channels::compile(tree, &directory, &mut prompts, findings);
     check_expectations(tree, &directory, &mut prompts, findings);
-    Snapshot {
+    let (prompts, prompt_files) = prompts.into_loaded();
+    let snapshot = Snapshot {
         version: surroundings.version,
         loaded_at: surroundings.at,
         settings,
@@ -69,9 +73,10 @@ pub(super) fn compile(
         schedules: schedules.into_iter().map(Arc::new).collect(),
         channels: channels.channels.into(),
         expectations: Vec::new(),
-        prompts: prompts.into_loaded(),
+        prompts,
         numbers: channels.numbers,
-    }
+    };
+    (snapshot, prompt_files)
 }
 
 /// What expectations name must exist; whether they are met is for later.

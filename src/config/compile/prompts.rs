@@ -1,7 +1,7 @@
 //! Prompts: those of `[[prompt]]`, those that are files of the prompt directory by name alone, and
 //! those that come with the program.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct Prompts<'a> {
 
 /// What became of looking for a prompt.
 enum Found {
-    Loaded(Audio),
+    Loaded(Audio, Option<PathBuf>),
     /// It is there and cannot be used, which has been said once.
     Broken,
     /// It is not there, which is said at each place that names it.
@@ -116,15 +116,19 @@ impl<'a> Prompts<'a> {
         PromptName::from(name)
     }
 
-    /// What was loaded.
-    pub fn into_loaded(self) -> HashMap<PromptName, Audio> {
-        self.found
-            .into_iter()
-            .filter_map(|(name, found)| match found {
-                Found::Loaded(audio) => Some((PromptName::from(name), audio)),
-                Found::Broken | Found::Missing => None,
-            })
-            .collect()
+    /// What was loaded, and the files it was loaded from.
+    pub fn into_loaded(self) -> (HashMap<PromptName, Audio>, BTreeMap<PromptName, PathBuf>) {
+        let mut prompts = HashMap::with_capacity(self.found.len());
+        let mut files = BTreeMap::new();
+        for (name, found) in self.found {
+            let Found::Loaded(audio, file) = found else {
+                continue;
+            };
+            let name = PromptName::from(name);
+            files.extend(file.map(|file| (name.clone(), file)));
+            prompts.insert(name, audio);
+        }
+        (prompts, files)
     }
 
     fn file_of(&self, name: &str) -> PathBuf {
@@ -139,7 +143,7 @@ impl<'a> Prompts<'a> {
         findings: &mut Findings,
     ) -> Found {
         match (self.load)(PromptFile::At(path)) {
-            Ok(audio) => Found::Loaded(Arc::new(audio)),
+            Ok(audio) => Found::Loaded(Arc::new(audio), Some(path.to_owned())),
             Err(problem) => {
                 let message = format!("prompt \"{name}\": {} {problem}.", path.display());
                 findings.error(&reference.place, message);
@@ -154,15 +158,17 @@ impl<'a> Prompts<'a> {
             return;
         }
         let path = self.file_of(name);
-        let loaded = if path.is_file() {
-            (self.load)(PromptFile::At(&path))
-        } else {
-            (self.load)(PromptFile::Shipped(name))
-        };
+        let path = path.is_file().then_some(path);
+        let source = path
+            .as_deref()
+            .map_or(PromptFile::Shipped(name), PromptFile::At);
+        let loaded = (self.load)(source);
         let found = match loaded {
-            Ok(audio) => Found::Loaded(Arc::new(audio)),
+            Ok(audio) => Found::Loaded(Arc::new(audio), path),
             Err(problem) => {
-                findings.error_nowhere(format!("prompt \"{name}\": {} {problem}.", path.display()));
+                let file = path.map(|path| format!(": {}", path.display()));
+                let file = file.unwrap_or_default();
+                findings.error_nowhere(format!("prompt \"{name}\"{file} {problem}."));
                 Found::Broken
             }
         };
@@ -191,7 +197,7 @@ impl<'a> Prompts<'a> {
             .chain(
                 self.found
                     .iter()
-                    .filter(|(_, found)| matches!(found, Found::Loaded(_)))
+                    .filter(|(_, found)| matches!(found, Found::Loaded(..)))
                     .map(|(name, _)| name.clone()),
             )
             .collect()

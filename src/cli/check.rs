@@ -1,0 +1,75 @@
+//! `ringdesk check`: everything that is wrong with the configuration, before a reload meets it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::ConfigDirectory;
+use crate::config::{Diagnostic, Loaded};
+use crate::daemon;
+
+/// Checks the configuration and its expectations; exit code 1 with every error.
+#[derive(Args, Debug)]
+pub struct Check {
+    #[command(flatten)]
+    directory: ConfigDirectory,
+}
+
+/// Prints every error and warning, and how much there is of everything.
+///
+/// # Errors
+/// Nothing can be written.
+pub fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match daemon::load(&arguments.directory.config, 1) {
+        Ok(loaded) => {
+            print_warnings(&loaded.warnings, &mut out)?;
+            writeln!(out, "{}", summary(&loaded))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(diagnostics) => {
+            writeln!(out, "{diagnostics}")?;
+            print_warnings(&diagnostics.warnings, &mut out)?;
+            let errors = count(diagnostics.errors.len(), "error");
+            writeln!(out, "{errors}: this configuration would not be used.")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn print_warnings(warnings: &[Diagnostic], out: &mut impl Write) -> io::Result<()> {
+    for warning in warnings {
+        match &warning.place {
+            Some(place) => writeln!(out, "{place} warning: {}", warning.message)?,
+            None => writeln!(out, "warning: {}", warning.message)?,
+        }
+    }
+    Ok(())
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let snapshot = &loaded.snapshot;
+    let things = [
+        count(snapshot.channels.len(), "channel"),
+        count(snapshot.numbers.len(), "number"),
+        count(snapshot.trunks.len(), "trunk"),
+        count(snapshot.users.len(), "user"),
+        count(snapshot.teams.len(), "team"),
+        count(snapshot.schedules.len(), "schedule"),
+        count(snapshot.prompts.len(), "prompt"),
+        count(snapshot.expectations.len(), "expectation"),
+    ];
+    let warnings = match loaded.warnings.len() {
+        0 => String::new(),
+        number => format!("; {}", count(number, "warning")),
+    };
+    format!("ok: {}{warnings}", things.join(", "))
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
