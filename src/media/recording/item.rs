@@ -377,7 +377,7 @@ mod tests {
         };
         for _ in 0..3 {
             let recovery = recover(audio.path());
-            assert_eq!(recovery.recovered, [expected.clone()]);
+            assert_eq!(recovery.recovered, std::slice::from_ref(&expected));
             assert!(recovery.problems.is_empty());
             assert_eq!(read_wav(&wav), speech);
         }

@@ -117,7 +117,8 @@ impl SdpSession {
     }
 
     /// Answers an offer: with `preferred` where the offer has it (the other leg's codec, so that
-    /// nothing needs converting), else with the first codec of the offer that we speak.
+    /// nothing needs converting), without it with the codec in use, else with the first codec of the
+    /// offer that we speak.
     /// `direction` is what we would do if the other side had no wish of its own.
     pub fn answer(
         &mut self,
@@ -133,8 +134,9 @@ impl SdpSession {
             }
             result => result?,
         };
+        let in_use = self.agreed.as_ref().map(|agreement| agreement.codec);
         let (payload_type, codec) = self
-            .choose(&audio, preferred)
+            .choose(&audio, preferred.or(in_use))
             .ok_or_else(|| nothing_in_common(&audio))?;
         let events = events(&audio.formats);
 

@@ -114,6 +114,19 @@ fn the_other_legs_codec_is_taken_where_the_offer_has_it() {
 }
 
 #[test]
+fn a_codec_in_use_is_kept() {
+    let mut leg = leg();
+    let offer = sdp("m=audio 4000 RTP/AVP 8 0\n");
+    let first = leg.answer(&offer, Some(Codec::Pcmu), Direction::SendRecv);
+    assert_eq!(first.unwrap().1.codec, Codec::Pcmu);
+    let again = leg.answer(&offer, None, Direction::SendRecv);
+    assert_eq!(again.unwrap().1.codec, Codec::Pcmu);
+    let without = sdp("m=audio 4000 RTP/AVP 8\n");
+    let changed = leg.answer(&without, None, Direction::SendRecv);
+    assert_eq!(changed.unwrap().1.codec, Codec::Pcma);
+}
+
+#[test]
 fn the_callers_favourite_is_offered_first() {
     let address = ours().address;
     for (formats, expected) in [
