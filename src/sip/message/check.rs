@@ -146,8 +146,14 @@ fn must_be_understood(headers: &Headers) -> bool {
     })
 }
 
+/// Of `multipart/mixed`, a part may be one.
 fn is_sdp_type(content_type: Option<&str>) -> bool {
-    content_type.is_some_and(|value| media_type(value).eq_ignore_ascii_case(ACCEPT))
+    content_type.is_some_and(|value| {
+        let media_type = media_type(value);
+        [ACCEPT, "multipart/mixed"]
+            .iter()
+            .any(|accepted| media_type.eq_ignore_ascii_case(accepted))
+    })
 }
 
 fn accepts_sdp(headers: &Headers) -> bool {

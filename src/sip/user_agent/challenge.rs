@@ -1,6 +1,7 @@
 //! The answers to 401 and 407 (RFC 3261 §22).
 
 use crate::core::id::RandomSource;
+use crate::sip::digest::Challenge;
 use crate::sip::message::{Headers, Request, Response};
 use crate::sip::user_agent::event::Credentials;
 
@@ -32,7 +33,7 @@ impl Answers {
         request: &Request,
         random: &mut RandomSource,
     ) -> bool {
-        let (challenge, name) = match response.status {
+        let (header, name) = match response.status {
             401 => ("WWW-Authenticate", "Authorization"),
             407 => ("Proxy-Authenticate", "Proxy-Authorization"),
             _ => return false,
@@ -40,27 +41,23 @@ impl Answers {
         let Some(credentials) = credentials.filter(|_| self.given < MAX_ANSWERS) else {
             return false;
         };
-        let was_answered = self.list.iter().any(|(answered, _)| *answered == name);
-        let answer = response
-            .headers
-            .values(challenge)
-            .find_map(|challenge| answer(challenge, was_answered, credentials, request, random));
-        let Some(answer) = answer else {
+        let realm = credentials.realm.as_deref();
+        let Some(challenge) = Challenge::choose(response.headers.values(header), realm) else {
             return false;
         };
+        let was_refused = self.list.iter().any(|(answered, _)| *answered == name);
+        if was_refused && !challenge.stale {
+            return false;
+        }
+        let answer = challenge.answer(
+            (&credentials.username, &credentials.password),
+            (&request.method, request.uri.as_str()),
+            1,
+            random,
+        );
         self.list.retain(|(answered, _)| *answered != name);
         self.list.push((name, answer));
         self.given += 1;
         true
     }
-}
-
-fn answer(
-    _challenge: &str,
-    _was_answered: bool,
-    _credentials: &Credentials,
-    _request: &Request,
-    _random: &mut RandomSource,
-) -> Option<String> {
-    None
 }

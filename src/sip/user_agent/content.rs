@@ -46,7 +46,7 @@ fn read(content_type: &str, encoding: Option<&str>, body: &Bytes) -> Result<Body
     if media_type.eq_ignore_ascii_case(ACCEPT) {
         return Ok(Body::sdp(body.clone()));
     }
-    if starts_with(media_type, "multipart/") {
+    if media_type.eq_ignore_ascii_case("multipart/mixed") {
         return multipart(content_type, body);
     }
     Err(Unsupported)
@@ -147,7 +147,88 @@ fn is_optional(disposition: Option<&str>) -> bool {
         .is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
 }
 
-fn starts_with(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(content_type: &str, body: &str) -> Result<Body, Unsupported> {
+        let body = Bytes::from(body.replace('\n', "\r\n"));
+        read(content_type, None, &body)
+    }
+
+    fn text(body: Result<Body, Unsupported>) -> Option<String> {
+        let body = body.ok()?;
+        assert_eq!(body.content_type, ACCEPT);
+        Some(String::from_utf8(body.bytes.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_session_description_is_taken_whatever_the_case_of_its_type() {
+        for content_type in [
+            "application/sdp",
+            "Application/SDP",
+            "application/sdp ; charset=utf-8",
+        ] {
+            let body = text(read_text(content_type, "v=0\n"));
+            assert_eq!(body.as_deref(), Some("v=0\r\n"), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn other_types_and_encodings_are_not_understood() {
+        for content_type in ["text/plain", "application/sdpx", "multipart/mixed", ""] {
+            assert_eq!(read_text(content_type, "v=0\n"), Err(Unsupported));
+        }
+        let body = Bytes::from("v=0");
+        assert_eq!(read(ACCEPT, Some("gzip"), &body), Err(Unsupported));
+        assert!(read(ACCEPT, Some(" identity "), &body).is_ok());
+    }
+
+    #[test]
+    fn the_one_session_description_among_several_parts_is_taken_byte_for_byte() {
+        let content_type = r#"multipart/mixed; boundary="unique-1""#;
+        let parts = "preamble\n--unique-1\nContent-Type: application/SDP\n\nv=0\n--unique-10\n\
+            s=-\n\n--unique-1\nContent-Type: application/ISUP;version=nxv3\n\
+            Content-Disposition: signal;handling=optional\n\n\u{1}\u{0}\n--unique-1--\nepilogue";
+        assert_eq!(
+            text(read_text(content_type, parts)).as_deref(),
+            Some("v=0\r\n--unique-10\r\ns=-\r\n")
+        );
+    }
+
+    #[test]
+    fn several_session_descriptions_or_none_are_not_understood() {
+        let part = "--b\nContent-Type: application/sdp\n\nv=0\n";
+        let other = "--b\nContent-Type: text/plain\n\nhello\n";
+        let content_type = "multipart/mixed;boundary=b";
+        for parts in [
+            format!("{part}{part}--b--"),
+            format!("{other}--b--"),
+            "--b--".to_owned(),
+            "no boundary at all".to_owned(),
+        ] {
+            assert_eq!(read_text(content_type, &parts), Err(Unsupported), "{parts}");
+        }
+        assert!(read_text(content_type, &format!("{other}{part}--b--")).is_ok());
+    }
+
+    #[test]
+    fn a_last_part_without_its_end_is_not_taken() {
+        let part = "--b\nContent-Type: application/sdp\n\nv=0\n";
+        assert_eq!(
+            read_text("multipart/mixed;boundary=b", part),
+            Err(Unsupported)
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body: Vec<u8>, boundary in "[a-z]{0,2}") {
+            let mut octets = body.clone();
+            octets.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+            octets.extend_from_slice(&body);
+            octets.extend_from_slice(format!("\n--{boundary}--").as_bytes());
+            let _ = read(&format!("multipart/mixed;boundary={boundary}"), None, &octets.into());
+        }
+    }
 }

@@ -128,9 +128,9 @@ impl UserAgent {
         id
     }
 
-    /// Answers a request that `Request` reported. To gets a tag, and the response our Server.
-    pub fn respond(&mut self, server: ServerKey, mut response: Response, now: Mono) {
-        self.tag(&mut response);
+    /// Answers a request that `Request` reported. A final response gets a tag in To where it
+    /// has none, and Server.
+    pub fn respond(&mut self, server: ServerKey, response: Response, now: Mono) {
         self.stack.respond(server, response, now);
         self.drain(now);
     }
@@ -240,8 +240,7 @@ impl UserAgent {
     }
 
     fn handle_request(&mut self, key: ServerKey, request: Request, flow: Flow, now: Mono) {
-        if let Err(mut refusal) = check_request(&request) {
-            self.tag(&mut refusal);
+        if let Err(refusal) = check_request(&request) {
             return self.stack.respond(key, *refusal, now);
         }
         if let Some(tag) = request.headers.to_tag() {
@@ -271,9 +270,7 @@ impl UserAgent {
             | Method::Message
             | Method::Publish
             | Method::Other(_) => {
-                let mut response = request.response(481);
-                self.tag(&mut response);
-                self.stack.respond(key, response, now);
+                self.stack.reply(key, &request, 481, now);
             }
         }
     }
@@ -332,19 +329,6 @@ impl UserAgent {
         }
         if !headers.contains("User-Agent") {
             self.stack.introduce(&mut request.headers);
-        }
-    }
-
-    /// A final response has a tag in To, outside dialogs too (RFC 3261 §8.2.6.2).
-    fn tag(&mut self, response: &mut Response) {
-        if response.headers.to_tag().is_none()
-            && !response.is_provisional()
-            && let Some(to) = response.headers.value("To").map(str::to_owned)
-        {
-            let tag = self.stack.random.token();
-            response
-                .headers
-                .replace("To", format_args!("{to};tag={tag}"));
         }
     }
 }

@@ -55,12 +55,20 @@ impl Stack {
         self.deliver(key, response, now);
     }
 
-    /// Server, in a final response.
-    pub fn sign(&self, response: &mut Response) {
-        if !response.is_provisional() && !self.config.user_agent_header.is_empty() {
-            response
-                .headers
-                .push("Server", &self.config.user_agent_header);
+    /// What every final response has: a tag in To (RFC 3261 §8.2.6.2), and Server.
+    pub fn sign(&mut self, response: &mut Response) {
+        if response.is_provisional() {
+            return;
+        }
+        let headers = &mut response.headers;
+        if headers.to_tag().is_none()
+            && let Some(to) = headers.value("To").map(str::to_owned)
+        {
+            let tag = self.random.token();
+            headers.replace("To", format_args!("{to};tag={tag}"));
+        }
+        if !self.config.user_agent_header.is_empty() {
+            headers.push("Server", &self.config.user_agent_header);
         }
     }
 

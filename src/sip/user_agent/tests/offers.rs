@@ -1,0 +1,437 @@
+//! Offers inside a dialog.
+
+use std::time::Duration;
+
+use super::answering::{answered, part};
+use super::peer::{PeerDialog, reply};
+use super::world::{ANNA, BJORN, World, is_request, leg, offer};
+use crate::sip::message::{Method, Request};
+use crate::sip::user_agent::{Body, EndReason, Event};
+
+fn offers(world: &mut World, end: usize, number: u128) {
+    world.command(end, "offers", |agent, now| {
+        agent.offer(leg(number), offer(), now);
+    });
+}
+
+fn answers(world: &mut World, end: usize, number: u128, result: Result<Body, u16>) {
+    world.command(end, "answers the offer", |agent, now| {
+        agent.answer_offer(leg(number), result, now);
+    });
+}
+
+fn with_offer(dialog: &mut PeerDialog, method: Method) -> Request {
+    dialog
+        .request(method)
+        .with_body("application/sdp", "v=0 again")
+}
+
+fn is_offered(event: &Event) -> bool {
+    matches!(event, Event::Offered { .. })
+}
+
+#[test]
+fn an_offer_is_answered() {
+    let mut world = World::new();
+    world.establish(leg(1), leg(2));
+    offers(&mut world, BJORN, 2);
+    let event = world.next(ANNA);
+    let Event::Offered { body, method, .. } = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!((body, method), (Some(offer()), Method::Invite));
+    answers(&mut world, ANNA, 1, Ok(Body::sdp("v=0 fine")));
+    let event = world.next(BJORN);
+    let Event::OfferAnswered { body, .. } = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!(body, Some(Body::sdp("v=0 fine")));
+    let event = world.next(ANNA);
+    assert!(
+        matches!(event, Event::Acknowledged { body: None, .. }),
+        "{event:?}"
+    );
+    world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn an_offer_that_is_refused_leaves_the_session_as_it_was() {
+    let mut world = World::new();
+    world.establish(leg(1), leg(2));
+    offers(&mut world, ANNA, 1);
+    world.wait(BJORN, "Offered", is_offered);
+    answers(&mut world, BJORN, 2, Err(488));
+    let event = world.next(ANNA);
+    assert!(
+        matches!(event, Event::OfferRejected { status: 488, .. }),
+        "{event:?}"
+    );
+    world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn offers_that_cross_are_refused_on_both_sides_and_come_again_one_after_the_other() {
+    for seed in 0..20 {
+        let mut world = World::seeded(seed);
+        world.establish(leg(1), leg(2));
+        offers(&mut world, ANNA, 1);
+        offers(&mut world, BJORN, 2);
+        let begin = world.now;
+        world.wait(ANNA, "Offered", is_offered);
+        let waited = world.now.since(begin);
+        assert!(waited <= Duration::from_millis(2100), "{waited:?}");
+        assert_eq!(world.count("anna", "491 (2 INVITE)"), 1);
+        assert_eq!(world.count("bjorn", "491 (1 INVITE)"), 1);
+        answers(&mut world, ANNA, 1, Ok(offer()));
+        world.wait(BJORN, "Offered", is_offered);
+        let waited = world.now.since(begin);
+        assert!(waited >= Duration::from_millis(2100), "{waited:?}");
+        answers(&mut world, BJORN, 2, Ok(offer()));
+        let is_answered = |event: &Event| matches!(event, Event::OfferAnswered { .. });
+        world.wait(ANNA, "OfferAnswered", is_answered);
+        world.hang_up(ANNA, leg(1));
+        world.finish();
+    }
+}
+
+#[test]
+fn an_offer_that_is_refused_with_491_for_ever_is_given_up() {
+    let mut world = World::new();
+    let dialog = answered(&mut world);
+    offers(&mut world, ANNA, 1);
+    for _ in 0..10 {
+        let invite = world.peer_gets_request("INVITE");
+        world.peer_sends(ANNA, reply(&invite, 491, "p"));
+    }
+    let event = world.next(ANNA);
+    assert!(
+        matches!(event, Event::OfferRejected { status: 491, .. }),
+        "{event:?}"
+    );
+    part(world, dialog);
+}
+
+#[test]
+fn a_second_offer_waits_until_the_first_is_answered() {
+    let mut world = World::new();
+    world.establish(leg(1), leg(2));
+    offers(&mut world, ANNA, 1);
+    offers(&mut world, ANNA, 1);
+    for _ in 0..2 {
+        world.wait(BJORN, "Offered", is_offered);
+        answers(&mut world, BJORN, 2, Ok(offer()));
+        world.wait(ANNA, "OfferAnswered", |event| {
+            matches!(event, Event::OfferAnswered { .. })
+        });
+    }
+    world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn an_offer_right_after_the_answer_waits_for_the_ack() {
+    let mut world = World::new();
+    world.invite(ANNA, leg(1), BJORN);
+    world.take_call(BJORN, leg(2));
+    world.answer(BJORN, leg(2));
+    offers(&mut world, BJORN, 2);
+    world.wait(BJORN, "Acknowledged", |event| {
+        matches!(event, Event::Acknowledged { .. })
+    });
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    world.wait(BJORN, "OfferAnswered", |event| {
+        matches!(event, Event::OfferAnswered { .. })
+    });
+    world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn a_reinvite_without_an_offer_gets_ours_and_answers_in_the_ack() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, dialog.request(Method::Invite));
+    let event = world.next(ANNA);
+    assert!(
+        matches!(event, Event::Offered { body: None, .. }),
+        "{event:?}"
+    );
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    let ok = world.peer_gets_response(200, "INVITE");
+    assert_eq!(ok.body, offer().bytes);
+    let crossing = with_offer(&mut dialog, Method::Update);
+    world.peer_sends(ANNA, crossing);
+    world.peer_gets_response(491, "UPDATE");
+    let ack = dialog.ack(2).with_body("application/sdp", "v=0 in ack");
+    world.peer_sends(ANNA, ack);
+    let event = world.next(ANNA);
+    let Event::Acknowledged { body, .. } = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!(body, Some(Body::sdp("v=0 in ack")));
+    part(world, dialog);
+}
+
+#[test]
+fn a_reinvite_that_is_never_acknowledged_ends_the_call() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    let event = world.next(ANNA);
+    assert!(
+        matches!(
+            event,
+            Event::Ended {
+                why: EndReason::NoAck,
+                ..
+            }
+        ),
+        "{event:?}"
+    );
+    assert!(world.count("peer", "200 (2 INVITE)") > 8);
+    let bye = world.peer_gets_request("BYE");
+    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.finish();
+}
+
+#[test]
+fn update_offers_and_is_answered_in_its_200() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Update));
+    let event = world.next(ANNA);
+    assert!(
+        matches!(
+            event,
+            Event::Offered {
+                method: Method::Update,
+                body: Some(_),
+                ..
+            }
+        ),
+        "{event:?}"
+    );
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    let ok = world.peer_gets_response(200, "UPDATE");
+    assert_eq!(ok.body, offer().bytes);
+    assert!(ok.headers.contains("Contact"));
+    world.run(Duration::from_secs(40));
+    assert_eq!(world.count("peer", "200 (2 UPDATE)"), 1);
+    part(world, dialog);
+}
+
+#[test]
+fn an_offer_while_another_waits_for_our_answer_gets_500_and_may_come_again() {
+    for method in [Method::Invite, Method::Update] {
+        let mut world = World::new();
+        let mut dialog = answered(&mut world);
+        world.peer_sends(ANNA, with_offer(&mut dialog, Method::Update));
+        world.wait(ANNA, "Offered", is_offered);
+        world.peer_sends(ANNA, with_offer(&mut dialog, method.clone()));
+        let later = world.peer_gets_response(500, method.as_str());
+        assert!(later.headers.retry_after().unwrap() <= 10);
+        answers(&mut world, ANNA, 1, Ok(offer()));
+        world.peer_gets_response(200, "UPDATE");
+        part(world, dialog);
+    }
+}
+
+#[test]
+fn an_offer_while_ours_waits_gets_491() {
+    for method in [Method::Invite, Method::Update] {
+        let mut world = World::new();
+        let mut dialog = answered(&mut world);
+        offers(&mut world, ANNA, 1);
+        let ours = world.peer_gets_request("INVITE");
+        world.peer_sends(ANNA, with_offer(&mut dialog, method.clone()));
+        world.peer_gets_response(491, method.as_str());
+        world.peer_sends(ANNA, dialog.request(Method::Update));
+        world.peer_gets_response(200, "UPDATE");
+        world.peer_sends(ANNA, super::peer::accept(&ours, "p"));
+        world.wait(ANNA, "OfferAnswered", |event| {
+            matches!(event, Event::OfferAnswered { .. })
+        });
+        part(world, dialog);
+    }
+}
+
+#[test]
+fn a_new_offer_before_the_ack_proves_that_our_answer_came() {
+    let mut world = World::new();
+    let mut dialog = PeerDialog::calling(ANNA);
+    world.peer_sends(ANNA, dialog.invite());
+    world.take_call(ANNA, leg(1));
+    world.answer(ANNA, leg(1));
+    let ok = world.peer_gets_response(200, "INVITE");
+    dialog.learn(&ok);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
+    assert!(matches!(world.next(ANNA), Event::Acknowledged { .. }));
+    world.wait(ANNA, "Offered", is_offered);
+    world.peer_sends(ANNA, dialog.ack(1));
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    world.peer_gets_response(200, "INVITE");
+    world.peer_sends(ANNA, dialog.ack(2));
+    assert!(matches!(world.next(ANNA), Event::Acknowledged { .. }));
+    assert!(world.heard(ANNA).is_empty());
+    part(world, dialog);
+}
+
+#[test]
+fn offers_before_our_answer_may_come_later() {
+    let mut world = World::new();
+    let mut dialog = PeerDialog::calling(ANNA);
+    world.peer_sends(ANNA, dialog.invite());
+    world.take_call(ANNA, leg(1));
+    world.provisional(ANNA, leg(1));
+    let ringing = world.peer_gets_response(180, "INVITE");
+    dialog.learn(&ringing);
+    for method in [Method::Invite, Method::Update] {
+        world.peer_sends(ANNA, with_offer(&mut dialog, method.clone()));
+        let later = world.peer_gets_response(500, method.as_str());
+        assert!(later.headers.contains("Retry-After"));
+    }
+    world.peer_sends(ANNA, dialog.request(Method::Update));
+    world.peer_gets_response(200, "UPDATE");
+    world.peer_sends(ANNA, dialog.request(Method::Bye));
+    world.peer_gets_response(200, "BYE");
+    world.finish();
+}
+
+#[test]
+fn a_reinvite_that_is_cancelled_leaves_the_session_as_it_was() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    let reinvite = with_offer(&mut dialog, Method::Invite);
+    let via = reinvite.headers.value("Via").unwrap().to_owned();
+    world.peer_sends(ANNA, reinvite);
+    world.wait(ANNA, "Offered", is_offered);
+    let mut cancel = dialog.request_of(Method::Cancel, 2);
+    cancel.headers.replace("Via", via);
+    world.peer_sends(ANNA, cancel);
+    world.peer_gets_response(200, "CANCEL");
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.count("peer", "200 (2 INVITE)"), 0);
+    assert!(world.count("peer", "487 (2 INVITE)") > 0);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Update));
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    part(world, dialog);
+}
+
+#[test]
+fn a_reinvite_that_the_other_side_no_longer_knows_ends_the_call() {
+    for (status, expected) in [(481, 481), (408, 408)] {
+        let mut world = World::new();
+        answered(&mut world);
+        offers(&mut world, ANNA, 1);
+        let invite = world.peer_gets_request("INVITE");
+        world.peer_sends(ANNA, reply(&invite, status, "p"));
+        let event = world.next(ANNA);
+        assert!(
+            matches!(event, Event::Ended { why: EndReason::Failed { status }, .. } if status == expected),
+            "{event:?}"
+        );
+        let bye = world.peer_gets_request("BYE");
+        world.peer_sends(ANNA, reply(&bye, 481, "p"));
+        world.finish();
+    }
+}
+
+#[test]
+fn a_reinvite_that_nobody_answers_ends_the_call() {
+    let mut world = World::new();
+    world.establish(leg(1), leg(2));
+    world.drop_if(|_, message| is_request(message, "INVITE"));
+    offers(&mut world, ANNA, 1);
+    let event = world.next(ANNA);
+    assert!(
+        matches!(
+            event,
+            Event::Ended {
+                why: EndReason::Failed { status: 408 },
+                ..
+            }
+        ),
+        "{event:?}"
+    );
+    world.finish();
+}
+
+#[test]
+fn hanging_up_during_an_offer_of_ours_drops_it() {
+    for answer in [200, 487, 0] {
+        let mut world = World::new();
+        answered(&mut world);
+        offers(&mut world, ANNA, 1);
+        let invite = world.peer_gets_request("INVITE");
+        world.peer_sends(ANNA, reply(&invite, 100, "p"));
+        world.run(Duration::from_millis(100));
+        world.hang_up(ANNA, leg(1));
+        let bye = world.peer_gets_request("BYE");
+        if answer > 0 {
+            world.peer_sends(ANNA, reply(&invite, answer, "p"));
+            world.peer_gets_request("ACK");
+            world.peer_sends(ANNA, reply(&bye, 200, "p"));
+        }
+        world.finish();
+    }
+}
+
+#[test]
+fn hanging_up_during_an_offer_of_theirs_answers_it_with_487() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
+    world.wait(ANNA, "Offered", is_offered);
+    world.hang_up(ANNA, leg(1));
+    let bye = world.peer_gets_request("BYE");
+    assert!(world.count("peer", "487 (2 INVITE)") > 0);
+    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.finish();
+}
+
+#[test]
+fn bye_during_an_offer_of_theirs_answers_it_with_487() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
+    world.wait(ANNA, "Offered", is_offered);
+    world.peer_sends(ANNA, dialog.request(Method::Bye));
+    world.peer_gets_response(200, "BYE");
+    assert!(world.count("peer", "487 (2 INVITE)") > 0);
+    world.finish();
+}
+
+#[test]
+fn the_answer_to_our_offer_that_comes_again_gets_its_ack_again() {
+    let mut world = World::new();
+    let dialog = answered(&mut world);
+    offers(&mut world, ANNA, 1);
+    let invite = world.peer_gets_request("INVITE");
+    for _ in 0..3 {
+        world.peer_sends(ANNA, super::peer::accept(&invite, "p"));
+        world.peer_gets_request("ACK");
+    }
+    let answered = world.heard(ANNA);
+    assert_eq!(answered.len(), 1, "{answered:?}");
+    part(world, dialog);
+}
+
+#[test]
+fn an_offer_of_a_type_we_do_not_know_is_refused() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    let invite = dialog
+        .request(Method::Invite)
+        .with_body("multipart/mixed;boundary=b", "--b\r\n\r\nhello\r\n--b--");
+    world.peer_sends(ANNA, invite);
+    let response = world.peer_gets_response(415, "INVITE");
+    assert_eq!(response.headers.value("Accept"), Some("application/sdp"));
+    part(world, dialog);
+}
