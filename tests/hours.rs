@@ -378,7 +378,7 @@ fn trap() -> impl Strategy<Value = (Tz, i64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn any_schedule_in_any_zone_opens_and_closes_as_a_scan_finds(
