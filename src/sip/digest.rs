@@ -182,7 +182,6 @@ pub enum Verdict {
 pub struct Challenger {
     /// What our nonces are sealed with.
     key: [u8; 32],
-    random: RandomSource,
     /// The highest count of each nonce in use.
     counts: BTreeMap<String, u32>,
     /// The same nonces by when they run out.
@@ -191,14 +190,13 @@ pub struct Challenger {
 
 impl Challenger {
     /// Nonces of one challenger are `Stale` to every other.
-    pub fn new(mut random: RandomSource) -> Challenger {
+    pub fn new(random: &mut RandomSource) -> Challenger {
         let mut key = [0; 32];
-        for part in key.chunks_mut(8) {
-            part.copy_from_slice(&random.next_u64().to_be_bytes()[..part.len()]);
+        for (octet, chance) in key.iter_mut().zip(random.token().bytes().cycle()) {
+            *octet = chance;
         }
         Challenger {
             key,
-            random,
             counts: BTreeMap::new(),
             ends: BTreeSet::new(),
         }
@@ -206,13 +204,14 @@ impl Challenger {
 
     /// The values of the WWW-Authenticate lines of a 401, the one we like best first.
     pub fn challenge(
-        &mut self,
+        &self,
         offer: DigestOffer,
         realm: &str,
         stale: bool,
+        random: &mut RandomSource,
         now: Mono,
     ) -> Vec<String> {
-        let nonce = self.nonce(now);
+        let nonce = self.nonce(random, now);
         let stale = if stale { ", stale=true" } else { "" };
         let realm = realm.replace(['"', '\\', '\r', '\n'], "");
         algorithms(offer)
@@ -288,8 +287,8 @@ impl Challenger {
     }
 
     /// Time, chance, and a seal over both, in hexadecimal digits.
-    fn nonce(&mut self, now: Mono) -> String {
-        let body = format!("{:016x}{:016x}", now.as_nanos(), self.random.next_u64());
+    fn nonce(&self, random: &mut RandomSource, now: Mono) -> String {
+        let body = format!("{:016x}{:016x}", now.as_nanos(), random.next_u64());
         let seal = self.seal(&body);
         body + &seal
     }
@@ -444,8 +443,12 @@ mod tests {
 
     const ANNA: (&str, &str) = ("anna", "rosebud");
 
+    fn random(seed: u8) -> RandomSource {
+        RandomSource::from_seed([seed; 32])
+    }
+
     fn challenger() -> Challenger {
-        Challenger::new(RandomSource::from_seed([3; 32]))
+        Challenger::new(&mut random(3))
     }
 
     fn shown(challenge: &str, (user, password): (&str, &str), count: u32) -> Shown {
@@ -462,8 +465,9 @@ mod tests {
         Shown::find(&headers, "Authorization", "ringdesk").expect("an answer of our own")
     }
 
-    fn one_challenge(challenger: &mut Challenger, now: Mono) -> String {
-        let mut list = challenger.challenge(DigestOffer::Md5, "ringdesk", false, now);
+    fn one_challenge(challenger: &Challenger, now: Mono) -> String {
+        let mut list =
+            challenger.challenge(DigestOffer::Md5, "ringdesk", false, &mut random(5), now);
         assert_eq!(list.len(), 1);
         list.remove(0)
     }
@@ -545,7 +549,7 @@ mod tests {
     #[test]
     fn the_right_password_is_right_and_the_wrong_one_looks_like_no_user() {
         let mut challenger = challenger();
-        let challenge = one_challenge(&mut challenger, Mono::ZERO);
+        let challenge = one_challenge(&challenger, Mono::ZERO);
         let wrong = shown(&challenge, ("anna", "guess"), 1);
         assert_eq!(
             verify(&mut challenger, &wrong, Some(ANNA.1), Mono::ZERO),
@@ -570,7 +574,7 @@ mod tests {
     #[test]
     fn a_nonce_counts_upwards_and_runs_out() {
         let mut challenger = challenger();
-        let challenge = one_challenge(&mut challenger, Mono::ZERO);
+        let challenge = one_challenge(&challenger, Mono::ZERO);
         let mut uses = |count, now| {
             let shown = shown(&challenge, ANNA, count);
             verify(&mut challenger, &shown, Some(ANNA.1), now)
@@ -586,7 +590,7 @@ mod tests {
     #[test]
     fn a_client_of_rfc_2069_may_use_a_nonce_once() {
         let mut challenger = challenger();
-        let challenge = one_challenge(&mut challenger, Mono::ZERO).replace(", qop=\"auth\"", "");
+        let challenge = one_challenge(&challenger, Mono::ZERO).replace(", qop=\"auth\"", "");
         let shown = shown(&challenge, ANNA, 1);
         assert_eq!(shown.counted, None);
         assert_eq!(
@@ -601,8 +605,8 @@ mod tests {
 
     #[test]
     fn a_nonce_of_another_run_is_stale_and_a_forged_one_too() {
-        let challenge = one_challenge(&mut challenger(), Mono::ZERO);
-        let mut restarted = Challenger::new(RandomSource::from_seed([4; 32]));
+        let challenge = one_challenge(&challenger(), Mono::ZERO);
+        let mut restarted = Challenger::new(&mut random(4));
         let shown = shown(&challenge, ANNA, 1);
         assert_eq!(
             verify(&mut restarted, &shown, Some(ANNA.1), Mono::ZERO),
@@ -619,7 +623,13 @@ mod tests {
     #[test]
     fn an_algorithm_that_was_not_offered_is_not_taken() {
         let mut challenger = challenger();
-        let both = challenger.challenge(DigestOffer::Both, "ringdesk", true, Mono::ZERO);
+        let both = challenger.challenge(
+            DigestOffer::Both,
+            "ringdesk",
+            true,
+            &mut random(5),
+            Mono::ZERO,
+        );
         assert_eq!(both.len(), 2);
         assert!(both[0].contains("algorithm=SHA-256") && both[1].contains("algorithm=MD5"));
         assert!(
@@ -640,7 +650,7 @@ mod tests {
     fn strangers_cannot_fill_the_table_of_nonces() {
         let mut challenger = challenger();
         for attempt in 0..1_000 {
-            let challenge = one_challenge(&mut challenger, Mono::from_millis(attempt));
+            let challenge = one_challenge(&challenger, Mono::from_millis(attempt));
             let wrong = shown(&challenge, ("anna", "guess"), 1);
             let now = Mono::from_millis(attempt);
             assert_eq!(
