@@ -1,0 +1,240 @@
+//! What `docs/configuration.md` and the shipped configuration say is true.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ringdesk::config::Loaded;
+use ringdesk::config::schema::{ROOT, TABLES};
+use ringdesk::daemon;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn documentation() -> String {
+    fs::read_to_string(root().join("docs/configuration.md")).unwrap()
+}
+
+fn load(dir: &Path) -> Loaded {
+    daemon::load(dir, 1).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+/// A copy of the shipped prompts, with an empty configuration directory beside it.
+fn empty_house() -> (tempfile::TempDir, PathBuf) {
+    let house = tempfile::tempdir().unwrap();
+    let prompts = house.path().join("prompts");
+    fs::create_dir(&prompts).unwrap();
+    for entry in fs::read_dir(root().join("prompts")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, prompts.join(path.file_name().unwrap())).unwrap();
+    }
+    let config = house.path().join("config");
+    fs::create_dir(&config).unwrap();
+    (house, config)
+}
+
+/// The text of each block of TOML.
+fn toml_blocks(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in text.lines() {
+        match (&mut block, line) {
+            (None, "```toml") => block = Some(String::new()),
+            (None, _) => {}
+            (Some(_), "```") => blocks.extend(block.take()),
+            (Some(text), line) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_one_configuration_that_works() {
+    let (_house, config) = empty_house();
+    fs::create_dir(config.join("secrets")).unwrap();
+    for name in ["anna", "carrier"] {
+        fs::write(config.join("secrets").join(name), "swordfish\n").unwrap();
+    }
+    let blocks = toml_blocks(&documentation());
+    assert!(blocks.len() > 10, "{} blocks", blocks.len());
+    for (number, block) in blocks.iter().enumerate() {
+        fs::write(config.join(format!("{number:02}.toml")), block).unwrap();
+    }
+    let loaded = load(&config);
+    assert!(loaded.snapshot.channel("main-line").is_some());
+    assert_eq!(loaded.snapshot.expectations.len(), 4);
+}
+
+/// The heading that documents a table.
+fn heading(table: &str) -> String {
+    match table {
+        "" => "### The top level".to_owned(),
+        "a special day" => "### A special day".to_owned(),
+        "a rule" => "### A rule".to_owned(),
+        "a step of `then`" => "### A step of `then`".to_owned(),
+        table => format!("### `{table}`"),
+    }
+}
+
+/// The keys in the first column of the section's first table.
+fn documented_keys(documentation: &str, heading: &str) -> BTreeSet<String> {
+    documentation
+        .lines()
+        .skip_while(|line| *line != heading)
+        .skip(1)
+        .take_while(|line| !line.starts_with('#'))
+        .skip_while(|line| !line.starts_with("| key "))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| line.split('`').nth(1))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let documentation = documentation();
+    for table in TABLES {
+        let tables: BTreeSet<&str> = if table.name == ROOT.name {
+            ROOT.keys
+                .iter()
+                .map(|key| key.name)
+                .filter(|name| *name != "drain_seconds")
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
+        let expected: BTreeSet<String> = table
+            .keys
+            .iter()
+            .filter(|key| !tables.contains(key.name))
+            .map(|key| key.name.to_owned())
+            .collect();
+        let documented = documented_keys(&documentation, &heading(table.name));
+        assert_eq!(documented, expected, "{}", table.title());
+    }
+}
+
+#[test]
+fn every_table_has_its_section() {
+    let documentation = documentation();
+    for key in ROOT.keys.iter().filter(|key| key.example.starts_with('[')) {
+        let heading = format!("### `{}`", key.example);
+        assert!(
+            documentation.lines().any(|line| line == heading),
+            "{heading}"
+        );
+    }
+}
+
+#[test]
+fn links_within_the_documentation_lead_somewhere() {
+    let documentation = documentation();
+    let anchors: BTreeSet<String> = documentation
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+        .map(|title| {
+            title
+                .replace(' ', "-")
+                .replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "")
+        })
+        .collect();
+    for link in documentation.split("](#").skip(1) {
+        let anchor = link.split(')').next().unwrap();
+        assert!(anchors.contains(anchor), "#{anchor}");
+    }
+}
+
+#[test]
+fn the_shipped_configuration_works_in_a_fresh_clone_and_asks_for_passwords_alone() {
+    let (_house, config) = empty_house();
+    for entry in fs::read_dir(root().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let loaded = load(&config);
+    for listen in &loaded.snapshot.settings.sip.listen {
+        assert!(listen.address.ip().is_loopback());
+    }
+    assert_eq!(loaded.warnings.len(), loaded.snapshot.users.len());
+    for warning in &loaded.warnings {
+        assert!(
+            warning.message.contains("Run: ringdesk secret"),
+            "{warning}"
+        );
+    }
+    let config = config.to_str().unwrap();
+    for user in &loaded.snapshot.users {
+        let (printed, code) = ringdesk(&["secret", &user.name, "--config", config]);
+        assert_eq!(code, Some(0), "{printed}");
+        assert!(
+            printed.contains(&format!("user      {}\n", user.name)),
+            "{printed}"
+        );
+    }
+    assert_eq!(load(Path::new(config)).warnings, []);
+}
+
+#[test]
+fn a_comment_that_shows_a_key_is_right_when_its_mark_is_taken_away() {
+    for entry in fs::read_dir(root().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let Some(key) = line
+                .strip_prefix("# ")
+                .and_then(|line| line.split(" = ").next())
+            else {
+                continue;
+            };
+            let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let exists = TABLES.iter().any(|table| table.key(key).is_some());
+            assert!(
+                !is_key || !line.contains(" = ") || exists,
+                "{}: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn check_prints_every_error_with_its_place_and_fails() {
+    let (_house, config) = empty_house();
+    fs::write(config.join("a.toml"), "[sip]\ndigst = \"md5\"\n[[usr]]\n").unwrap();
+    let (printed, code) = ringdesk(&["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(printed, @r#"
+a.toml:2:1 there is no key `digst` in [sip]. Did you mean `digest`?
+a.toml:3:1 [[user]] needs `name`, as in name = "anna".
+a.toml:3:3 there is no key `usr` at the top level. Did you mean `user`?
+3 errors: this configuration would not be used.
+"#);
+    fs::write(
+        config.join("a.toml"),
+        "[[schedule]]\nname = \"oslo\"\ntimezone = \"Europe/Oslo\"\n",
+    )
+    .unwrap();
+    let (printed, code) = ringdesk(&["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(printed, @r#"ok: 0 channels, 0 numbers, 0 trunks, 0 users, 0 teams, 1 schedule, 5 prompts, 0 expectations"#);
+}
+
+fn ringdesk(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code())
+}
