@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::ConfigDirectory;
-use crate::config::Loaded;
+use crate::config::{self, Loaded};
+use crate::media::g711::{SAMPLE_RATE, decode_pcmu};
 use crate::media::level::{peak_dbfs, rms_dbfs};
-use crate::media::prompt::{Decoded, SHIPPED, decode};
+use crate::media::prompt::{Decoded, SHIPPED, decode, store};
 
 /// Prompts quieter than this on average, in dBFS, are hard to hear on a phone.
 const QUIET_DBFS: f64 = -35.0;
@@ -26,8 +27,21 @@ pub struct Prompts {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Each prompt, how long it plays, and where it is.
+    /// Each prompt, how long it plays, how loud it is on average, and where it is.
     List {
+        #[command(flatten)]
+        directory: ConfigDirectory,
+    },
+    /// Checks a WAV file and puts it into the directory of prompts.
+    Add {
+        /// The file.
+        file: PathBuf,
+        /// The prompt's name; without it, that of the file.
+        #[arg(long)]
+        name: Option<String>,
+        /// Puts it in the place of a prompt that has this name already.
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         directory: ConfigDirectory,
     },
@@ -40,14 +54,23 @@ enum Action {
     },
 }
 
-/// Lists the prompts, or shows one.
+/// Lists the prompts, shows one, or adds one.
 ///
 /// # Errors
-/// The configuration cannot be used, or there is no such prompt.
+/// The configuration cannot be used, there is no such prompt, or a file cannot be one.
 pub fn run(arguments: &Prompts) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match &arguments.action {
         Action::List { directory } => list(&directory.load()?, &mut out)?,
+        Action::Add {
+            file,
+            name,
+            replace,
+            directory,
+        } => {
+            let prompts = config::prompt_directory(&directory.config)?;
+            add(file, name.as_deref(), *replace, &prompts, &mut out)?;
+        }
         Action::Show { name, directory } => show(&directory.load()?, name, &mut out)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -59,7 +82,12 @@ fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     for (name, audio) in prompts {
         let seconds = audio.duration().as_secs_f64();
         let place = place(loaded, name);
-        writeln!(out, "{name:<width$}  {seconds:>5.1} s  {place}")?;
+        let samples: Vec<i16> = audio.pcmu.iter().map(|&octet| decode_pcmu(octet)).collect();
+        let level = rms_dbfs(&samples);
+        writeln!(
+            out,
+            "{name:<width$}  {seconds:>5.1} s  {level:>4.0} dBFS  {place}"
+        )?;
     }
     Ok(())
 }
@@ -79,6 +107,16 @@ fn show(loaded: &Loaded, name: &str, out: &mut impl Write) -> anyhow::Result<()>
         name,
         loaded.prompt_files.get(name).map(|file| file.as_path()),
     )?;
+    writeln!(out, "file     {}", place(loaded, name))?;
+    describe(&decoded, out)?;
+    for user in users(loaded, name) {
+        writeln!(out, "used by  {user}")?;
+    }
+    Ok(())
+}
+
+/// Format, length, level and clipping, a line each.
+fn describe(decoded: &Decoded, out: &mut impl Write) -> io::Result<()> {
     let source = decoded.source;
     let sample = if source.is_float { "float" } else { "bit" };
     let channels = match source.channels {
@@ -87,7 +125,6 @@ fn show(loaded: &Loaded, name: &str, out: &mut impl Write) -> anyhow::Result<()>
         number => format!("{number} channels"),
     };
     let rms = rms_dbfs(&decoded.samples);
-    writeln!(out, "file     {}", place(loaded, name))?;
     writeln!(
         out,
         "format   {} Hz, {} {sample}, {channels}",
@@ -96,7 +133,7 @@ fn show(loaded: &Loaded, name: &str, out: &mut impl Write) -> anyhow::Result<()>
     writeln!(
         out,
         "length   {:.1} s",
-        decoded.samples.len() as f64 / 8000.0
+        decoded.samples.len() as f64 / f64::from(SAMPLE_RATE)
     )?;
     writeln!(
         out,
@@ -115,9 +152,26 @@ fn show(loaded: &Loaded, name: &str, out: &mut impl Write) -> anyhow::Result<()>
             "clipped  {frames} samples are at full scale: it may sound harsh"
         )?,
     }
-    for user in users(loaded, name) {
-        writeln!(out, "used by  {user}")?;
-    }
+    Ok(())
+}
+
+fn add(
+    file: &Path,
+    name: Option<&str>,
+    replace: bool,
+    directory: &Path,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let name = name.or(stem).unwrap_or_default();
+    let (path, decoded) = store(file, directory, name, replace)
+        .map_err(|problem| anyhow::anyhow!("{} {problem}", file.display()))?;
+    writeln!(out, "stored   {}", path.display())?;
+    describe(&decoded, out)?;
+    writeln!(
+        out,
+        "Name it in a rule, voicemail = \"{name}\", and reload (SIGHUP): calls from then on hear it."
+    )?;
     Ok(())
 }
 
@@ -157,4 +211,49 @@ fn users(loaded: &Loaded, prompt: &str) -> Vec<String> {
         }
     }
     users
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_added_and_described() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/hold.wav");
+        let mut out = Vec::new();
+        add(&source, None, false, directory.path(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let text = text.replace(&directory.path().display().to_string(), "PROMPTS");
+        insta::assert_snapshot!(text, @r#"
+        stored   PROMPTS/hold.wav
+        format   8000 Hz, 16 bit, mono
+        length   12.8 s
+        level    -22 dBFS on average, -14 dBFS at its loudest
+        clipped  no
+        Name it in a rule, voicemail = "hold", and reload (SIGHUP): calls from then on hear it.
+        "#);
+    }
+
+    #[test]
+    fn a_file_that_is_no_prompt_is_named_with_what_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let mp3 = directory.path().join("greeting.mp3");
+        std::fs::write(&mp3, [b'I'; 100]).unwrap();
+        let error = add(
+            &mp3,
+            Some("greeting"),
+            false,
+            directory.path(),
+            &mut io::sink(),
+        );
+        let error = error.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "{} is not a WAV file (no RIFF tag found); save it as WAV, 16 bit PCM",
+                mp3.display()
+            )
+        );
+    }
 }

@@ -64,6 +64,21 @@ pub fn load(
     assemble(&sources, dir, version, at, load_prompt, findings)
 }
 
+/// The directory of prompts that the configuration in `dir` names, whatever else is wrong with it: a
+/// prompt that is missing can be put there only if that is known.
+///
+/// # Errors
+/// There is no configuration, or a file of it is not TOML.
+pub fn prompt_directory(dir: &Path) -> Result<PathBuf, Diagnostics> {
+    let mut findings = Findings::default();
+    let sources = source::read_directory(dir, &mut findings);
+    let (tree, broken) = parse::parse(&sources, &mut findings);
+    if sources.is_empty() || !broken.is_empty() {
+        findings.into_result()?;
+    }
+    Ok(compile::prompt_directory(&tree, &Files::new(dir)))
+}
+
 fn assemble(
     sources: &[Source],
     dir: &Path,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use names::Unread;
-pub use prompts::{PromptFile, SHIPPED_PROMPTS};
+pub use prompts::{PromptFile, SHIPPED_PROMPTS, directory as prompt_directory};
 
 use super::diagnostic::Findings;
 use super::files::Files;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Surroundings;
 use super::names::{Names, Unread, check_prompt_name};
 use crate::config::diagnostic::{Findings, suggestion};
-use crate::config::files::beside;
+use crate::config::files::{Files, beside};
 use crate::config::section::Placed;
 use crate::config::tree::Tree;
 use crate::core::name::PromptName;
@@ -32,6 +32,12 @@ pub enum PromptFile<'a> {
     At(&'a Path),
     /// One of those that come with the program, by name.
     Shipped(&'a str),
+}
+
+/// The directory of prompts.
+pub fn directory(tree: &Tree, files: &Files) -> PathBuf {
+    let written = tree.prompts_dir.as_ref();
+    files.path(written.map_or(DEFAULT_DIR, |dir| &dir.value))
 }
 
 /// The prompts found so far.
@@ -59,9 +65,7 @@ impl<'a> Prompts<'a> {
         findings: &mut Findings,
     ) -> Prompts<'a> {
         let written = tree.prompts_dir.as_ref();
-        let dir = surroundings
-            .files
-            .path(written.map_or(DEFAULT_DIR, |dir| &dir.value));
+        let dir = directory(tree, surroundings.files);
         if let Some(written) = written.filter(|_| !dir.is_dir()) {
             let message = format!(
                 "there is no directory {}. Make it, or correct `dir`.",

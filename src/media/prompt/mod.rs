@@ -3,10 +3,11 @@
 mod decode;
 mod resample;
 mod shipped;
+mod store;
 
 use std::fs::File;
 use std::io::{BufReader, Cursor};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::core::prompt::PromptAudio;
@@ -14,6 +15,7 @@ use crate::media::tone::encode;
 
 pub use decode::{Decoded, LONGEST, MOST_CHANNELS, SAMPLE_RATES, SourceFormat, decode};
 pub use shipped::SHIPPED;
+pub use store::store;
 
 /// Why a file is no prompt. The sentence does not name the file; its reader does.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,23 @@ pub enum PromptError {
     /// More audio than a caller would listen to.
     #[error("plays for {:.0} s; a prompt may play for {:.0} s", .0.as_secs_f64(), LONGEST.as_secs_f64())]
     TooLong(Duration),
+    /// A name that no prompt can have.
+    #[error("cannot be named {0:?}: a prompt's name has letters a to z, digits, `-`, `_` and `.`")]
+    Name(String),
+    /// More octets than a prompt needs.
+    #[error("is too large for a prompt; save it as WAV, 16 bit PCM, 48 kHz or less")]
+    TooLarge,
+    /// There is one already.
+    #[error("is not stored: {} is there already. To put this in its place, add --replace", .0.display())]
+    Exists(PathBuf),
+    /// The directory of prompts refused.
+    #[error("cannot be written to {}: {source}", path.display())]
+    Unwritable {
+        /// Where it should have gone.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// Not one of those that come with the program.
     #[error("does not come with the program")]
     NotShipped,
