@@ -1,1 +1,0 @@
-//! A call from its arrival to its end (owner: engine).
