@@ -233,3 +233,29 @@ pub struct RegistrationRecord {
     /// When it runs out.
     pub expires: Wall,
 }
+
+/// A mail that somebody is to get about a call that nobody answered. Its key is the conversation,
+/// so that it is sent once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The conversation it is about.
+    pub conversation: ConversationId,
+    /// Who gets it.
+    pub to: Vec<String>,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The caller's number, if shown.
+    pub from: Option<PhoneNumber>,
+    /// The caller's name, if shown.
+    pub from_name: Option<String>,
+    /// What was dialled.
+    pub dialled: String,
+    /// When the call began, in UTC.
+    pub at: Wall,
+    /// When the call began, as the channel's schedule reads the clock: `Wed 2026-12-02 11:40+01:00`.
+    pub local: String,
+    /// Why nobody talked to the caller, in a sentence.
+    pub detail: String,
+    /// The voicemail's length in seconds and its file, absolute; `None`: a missed call.
+    pub voicemail: Option<(f64, PathBuf)>,
+}

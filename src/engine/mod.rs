@@ -1,1 +1,364 @@
-//! (owner to write)
+//! One deterministic machine: `handle(input, now)`, then drain `poll_output`, then wait until
+//! `next_timeout`. It composes transactions, dialogs, the registrar, the desk and the calls by
+//! function call, so that ordering is decided once and a run can be played again.
+//!
+//! Nothing here blocks, and nothing here knows a socket, a file or a clock.
+
+mod addresses;
+mod arrival;
+mod carry_out;
+mod legs;
+mod media;
+mod ongoing;
+mod refused;
+mod requests;
+mod status;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ipnet::IpNet;
+
+use crate::core::call;
+use crate::core::desk::{self, Desk, Load};
+use crate::core::id::{CallId, LegId, RandomSource, VoicemailId};
+use crate::core::name::UserName;
+use crate::core::record::{Notice, Record, RegistrationRecord, VoicemailRecord};
+use crate::core::snapshot::{Outbound, Snapshot};
+use crate::core::time::{Mono, Now, Wall};
+use crate::media::command::{MediaCommand, MediaEvent, MediaId};
+use crate::media::ports::PortPool;
+use crate::sip::flow::Flow;
+use crate::sip::message::Message;
+use crate::sip::registrar::Registrar;
+use crate::sip::transaction::Timers;
+use crate::sip::user_agent::{RequestId, UserAgent, UserAgentConfig};
+
+pub use status::{CallStatus, Status, TrunkStatus, UserStatus};
+
+use legs::Leg;
+use media::MediaUse;
+use ongoing::OngoingCall;
+use refused::Refused;
+use targets::Targets;
+
+/// What the engine is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A SIP message came.
+    Received {
+        /// The message.
+        message: Message,
+        /// Over which flow.
+        flow: Flow,
+    },
+    /// A TCP connection closed, or octets could not be sent over this flow.
+    FlowFailed {
+        /// Which flow.
+        flow: Flow,
+    },
+    /// A media thread has something to say.
+    Media(MediaEvent),
+    /// The answer to [`Output::PrepareVoicemail`].
+    VoicemailPrepared {
+        /// Which.
+        id: VoicemailId,
+        /// The system's words where it failed.
+        result: Result<(), String>,
+    },
+    /// A new configuration is in force for calls to come.
+    Loaded(Arc<Snapshot>),
+    /// A reload was refused; the old configuration stays.
+    ReloadRefused {
+        /// How many errors it had.
+        errors: usize,
+    },
+    /// The answer to [`Output::Resolve`].
+    Resolved {
+        /// What was looked up.
+        target: Outbound,
+        /// How it is reached; or why it is not.
+        flow: Result<Flow, String>,
+    },
+    /// Somebody wants to know how things are; [`Output::Status`] follows.
+    StatusAsked {
+        /// Comes back with the answer.
+        question: u64,
+    },
+    /// No new calls; [`Output::Drained`] follows once the last one has ended.
+    DrainBegan,
+    /// End every call now.
+    ShutDown,
+    /// `next_timeout` has come.
+    TimeCame,
+}
+
+/// What the engine wants done. None of it may make the engine wait.
+#[derive(Debug)]
+pub enum Output {
+    /// Send octets.
+    Send {
+        /// Over which flow.
+        flow: Flow,
+        /// One whole message.
+        bytes: Bytes,
+    },
+    /// Tell a media thread.
+    Media(MediaCommand),
+    /// Keep a fact.
+    Store(Box<Record>),
+    /// Write the voicemail's record beside where its audio will be, synced;
+    /// [`Input::VoicemailPrepared`] follows.
+    PrepareVoicemail(Box<VoicemailRecord>),
+    /// The voicemail's audio is complete and counts: write its record and tell who is to be told.
+    KeepVoicemail(Box<VoicemailRecord>, Option<Box<Notice>>),
+    /// The voicemail does not count: remove record and audio.
+    DiscardVoicemail(Box<VoicemailRecord>),
+    /// Send a mail.
+    Notify(Box<Notice>),
+    /// Find out how this target is reached; [`Input::Resolved`] follows.
+    Resolve(Outbound),
+    /// Something that `tail` and the log show: one line.
+    Tell {
+        /// When.
+        at: Wall,
+        /// A warning rather than news.
+        warning: bool,
+        /// The line.
+        text: String,
+    },
+    /// How things are.
+    Status {
+        /// The number of the question.
+        question: u64,
+        /// The answer.
+        status: Box<Status>,
+    },
+    /// The last call has ended after [`Input::DrainBegan`].
+    Drained,
+}
+
+/// What the engine needs to know of the machine it runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// The networks that the machine is attached to.
+    pub attached: Vec<IpNet>,
+    /// UDP ports of the media range that other programs hold.
+    pub taken_ports: Vec<u16>,
+}
+
+/// The machine.
+pub struct Engine {
+    snapshot: Arc<Snapshot>,
+    reload_refused: Option<(Wall, usize)>,
+    environment: Environment,
+    started: Wall,
+    random: RandomSource,
+    user_agent: UserAgent,
+    registrar: Registrar,
+    desk: Desk,
+    ports: PortPool,
+    targets: Targets,
+    refused: Refused,
+    calls: BTreeMap<CallId, OngoingCall>,
+    deadlines: BTreeSet<(Mono, CallId)>,
+    legs: HashMap<LegId, Leg>,
+    media: HashMap<MediaId, MediaUse>,
+    next_media: u64,
+    voicemails: HashMap<VoicemailId, CallId>,
+    pending: HashMap<RequestId, requests::Pending>,
+    outputs: VecDeque<Output>,
+    draining: Option<bool>,
+    calls_taken: u64,
+}
+
+impl Engine {
+    /// A machine without calls. `seed` decides every identifier it will make.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        environment: Environment,
+        seed: [u8; 32],
+        now: Now,
+    ) -> Engine {
+        let mut random = RandomSource::from_seed(seed);
+        let user_agent = UserAgent::new(
+            UserAgentConfig {
+                user_agent_header: format!("Ringdesk/{}", env!("CARGO_PKG_VERSION")),
+                timers: Timers::default(),
+            },
+            random.fork(),
+        );
+        let mut ports = PortPool::new(snapshot.settings.media.ports.clone(), &mut random);
+        for port in &environment.taken_ports {
+            ports.exclude(*port);
+        }
+        let registrar = Registrar::new(random.fork());
+        let mut engine = Engine {
+            snapshot,
+            reload_refused: None,
+            environment,
+            started: now.wall,
+            random,
+            user_agent,
+            registrar,
+            desk: Desk::new(),
+            ports,
+            targets: Targets::default(),
+            refused: Refused::default(),
+            calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            legs: HashMap::new(),
+            media: HashMap::new(),
+            next_media: 0,
+            voicemails: HashMap::new(),
+            pending: HashMap::new(),
+            outputs: VecDeque::new(),
+            draining: None,
+            calls_taken: 0,
+        };
+        engine.adopt_snapshot(now);
+        engine.settle(now);
+        engine
+    }
+
+    /// Takes in what the store knows from before: who was registered over UDP, and how busy users are.
+    pub fn restore(
+        &mut self,
+        registrations: Vec<RegistrationRecord>,
+        loads: Vec<(UserName, Load)>,
+        now: Now,
+    ) {
+        for (user, load) in loads {
+            self.desk.restore(&user, load);
+        }
+        self.registrar.restore(registrations, now);
+        self.settle(now);
+    }
+
+    /// Takes in one input.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Received { message, flow } => {
+                self.user_agent.handle_message(message, flow, now.mono);
+            }
+            Input::FlowFailed { flow } => {
+                self.registrar.flow_failed(flow, now);
+                self.user_agent.handle_transport_error(flow, now.mono);
+            }
+            Input::Media(event) => self.media_event(event, now),
+            Input::VoicemailPrepared { id, result } => {
+                if let Some(call) = self.voicemails.get(&id).copied() {
+                    self.call_event(call, call::Event::VoicemailPrepared(result), now);
+                }
+            }
+            Input::Loaded(snapshot) => {
+                self.snapshot = snapshot;
+                self.reload_refused = None;
+                self.adopt_snapshot(now);
+            }
+            Input::ReloadRefused { errors } => self.reload_refused = Some((now.wall, errors)),
+            Input::Resolved { target, flow } => self.resolved(target, flow, now),
+            Input::StatusAsked { question } => {
+                let status = Box::new(self.status(now));
+                self.outputs.push_back(Output::Status { question, status });
+            }
+            Input::DrainBegan => self.draining = Some(false),
+            Input::ShutDown => {
+                let calls: Vec<CallId> = self.calls.keys().copied().collect();
+                for call in calls {
+                    self.call_event(call, call::Event::ShutDown, now);
+                }
+            }
+            Input::TimeCame => {}
+        }
+        self.fire_timers(now);
+        self.settle(now);
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::TimeCame`], at the latest.
+    pub fn next_timeout(&self) -> Option<Mono> {
+        [
+            self.user_agent.next_timeout(),
+            self.registrar.next_timeout(),
+            self.desk.next_timeout(),
+            self.targets.next_timeout(),
+            self.deadlines.first().map(|(at, _)| *at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// How many calls, legs and media legs there are: zero each when everything has ended.
+    pub fn in_use(&self) -> (usize, usize, usize) {
+        (self.calls.len(), self.legs.len(), self.media.len())
+    }
+
+    fn fire_timers(&mut self, now: Now) {
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
+        if due(self.user_agent.next_timeout()) {
+            self.user_agent.handle_timeout(now.mono);
+        }
+        if due(self.registrar.next_timeout()) {
+            self.registrar.handle_timeout(now);
+        }
+        if due(self.desk.next_timeout()) {
+            self.desk.handle_timeout(now);
+        }
+        if due(self.targets.next_timeout()) {
+            self.refresh_targets(now);
+        }
+        while let Some((at, call)) = self.deadlines.first().copied()
+            && at <= now.mono
+        {
+            self.deadlines.remove(&(at, call));
+            self.with_call(call, now, |call, _| call.machine.handle_timeout(now));
+        }
+    }
+
+    /// Lets every part do what follows from what another has done, until all are quiet.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(event) = self.user_agent.poll_event() {
+                self.user_agent_event(event, now);
+            } else if let Some(action) = self.registrar.poll_action() {
+                self.registrar_action(action, now);
+            } else if let Some(desk::Action::Reselect { call, cause: _ }) = self.desk.poll_action()
+            {
+                self.call_event(call, call::Event::CandidateFreed, now);
+            } else {
+                break;
+            }
+        }
+        if self.draining == Some(false) && self.calls.is_empty() && self.legs.is_empty() {
+            self.draining = Some(true);
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    fn store(&mut self, record: Record) {
+        self.outputs.push_back(Output::Store(Box::new(record)));
+    }
+
+    fn tell(&mut self, now: Now, text: String) {
+        self.outputs.push_back(Output::Tell { at: now.wall, warning: false, text });
+    }
+
+    fn warn(&mut self, now: Now, text: String) {
+        self.outputs.push_back(Output::Tell { at: now.wall, warning: true, text });
+    }
+
+    fn audio_directory(&self) -> PathBuf {
+        self.snapshot.settings.store.audio.clone()
+    }
+}

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::core::desk::OfferEnd;
 use crate::core::id::LegId;
 use crate::core::name::{PromptName, UserName};
 use crate::core::record::CallOutcome;
-use crate::core::routing::{Attempt, Decision, Selection};
+use crate::core::routing::{Decision, Selection};
 use crate::media::command::RecordingEnd;
 
 /// One side of a call.
@@ -123,15 +124,6 @@ pub enum CancelReason {
     Unreachable,
     /// The caller hung up.
     CallerLeft,
-}
-
-/// How an offer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OfferEnd {
-    /// The user did not take it.
-    Failed(Attempt),
-    /// Taken back: the caller left, or another user was faster.
-    Withdrawn,
 }
 
 /// How the call ended.

@@ -11,10 +11,11 @@ mod timer;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use event::{Action, CancelReason, Ending, Event, LegKind, OfferEnd, Side};
+pub use event::{Action, CancelReason, Ending, Event, LegKind, Side};
 pub use ringing::Ringing;
 pub use timer::Timer;
 
+use crate::core::desk::OfferEnd;
 use crate::core::id::LegId;
 use crate::core::name::{PromptName, UserName};
 use crate::core::record::CallOutcome;
