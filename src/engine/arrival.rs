@@ -1,0 +1,483 @@
+//! A call arrives: who sends it, what was dialled, who calls; then it is decided.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::legs::{Leg, octets};
+use super::ongoing::{OngoingCall, Shift};
+use super::{Engine, requests};
+use crate::core::call::{Call, LegKind};
+use crate::core::id::{CallId, ConversationId, DecisionId, LegId};
+use crate::core::name::{TrunkName, UserName};
+use crate::core::number::{Country, PhoneNumber, to_e164};
+use crate::core::record::{
+    CallOutcome, CallRecord, ConversationItem, ConversationRecord, DecisionRecord, LegRecord,
+    Record,
+};
+use crate::core::routing::refusal::{self, Dialled};
+use crate::core::routing::{Decision, Facts, Kind, Outcome, Request as Asked, Selection, To, words};
+use crate::core::snapshot::{CallerFrom, NumberFrom, Snapshot, Trunk};
+use crate::core::time::{Now, Wall};
+use crate::media::sdp;
+use crate::sip::flow::Flow;
+use crate::sip::message::{NameAddr, Request};
+use crate::sip::transaction::ServerKey;
+use crate::sip::user_agent::Body;
+
+/// Lets a test call from this machine say when it should be decided for: RFC 3339.
+pub const AT_HEADER: &str = "X-Ringdesk-At";
+
+/// Hops a request may still make where the caller's did not say (RFC 3261 §8.1.1.6).
+const DEFAULT_HOPS: u32 = 70;
+
+/// Who sends a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A carrier.
+    Trunk(TrunkName),
+    /// One of our own phones.
+    User(UserName),
+}
+
+/// Who calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Caller {
+    number: Option<PhoneNumber>,
+    name: Option<String>,
+    anonymous: bool,
+}
+
+impl Engine {
+    /// An INVITE outside dialogs.
+    pub(super) fn invite_arrived(
+        &mut self,
+        key: ServerKey,
+        request: &Request,
+        offer: Option<Body>,
+        flow: Flow,
+        now: Now,
+    ) {
+        if self.draining.is_some() {
+            self.user_agent.refuse(key, request.response(503), now.mono);
+            return;
+        }
+        let snapshot = Arc::clone(&self.snapshot);
+        let origin = match trunk_of(&snapshot, flow.remote) {
+            Some(trunk) => Origin::Trunk(trunk.name.clone()),
+            None => match self.registrar.authenticate(request, &snapshot, now) {
+                Ok(user) => Origin::User(user),
+                Err(challenge) => {
+                    self.count_refused(request, flow, now);
+                    self.user_agent.refuse(key, *challenge, now.mono);
+                    return;
+                }
+            },
+        };
+        let trunk = match &origin {
+            Origin::Trunk(name) => snapshot.trunk(name),
+            Origin::User(_) => None,
+        };
+        let dialled = dialled_texts(request);
+        let number = dialled_number(&snapshot, trunk, &dialled);
+        let known = number.as_ref().filter(|number| snapshot.numbers.contains_key(*number));
+        let Some(number) = known else {
+            self.refuse_unknown(key, request, &snapshot, &origin, &dialled, number.as_ref(), now);
+            return;
+        };
+        let codecs = match &offer {
+            None => sdp::default_codecs(),
+            Some(body) => match sdp::codecs(&body.bytes) {
+                Ok(codecs) => codecs,
+                Err(error) => {
+                    self.warn(
+                        now,
+                        format!("{} call for {number} from {}: {error}", error.status(), flow.remote.ip()),
+                    );
+                    self.user_agent.refuse(key, request.response(error.status()), now.mono);
+                    return;
+                }
+            },
+        };
+        self.begin_call(Beginning { key, request, offer: octets(offer), flow, origin, codecs, number: number.clone(), snapshot }, now);
+    }
+
+    fn begin_call(&mut self, beginning: Beginning<'_>, now: Now) {
+        let Beginning { key, request, offer, flow, origin, codecs, number, snapshot } = beginning;
+        let id = CallId(self.random.uuid(now.wall));
+        let leg = LegId(self.random.uuid(now.wall));
+        let Some(channel) = snapshot.channel_of_number(&number).map(|channel| channel.name.clone())
+        else {
+            self.user_agent.refuse(key, request.response(404), now.mono);
+            return;
+        };
+        let advertised = self.media_address(&flow);
+        let Some((caller_media, local)) =
+            self.open_media(id, Some(leg), flow.local.ip(), advertised, now)
+        else {
+            let range = &snapshot.settings.media.ports;
+            self.warn(
+                now,
+                format!(
+                    "503 call for {number} refused: all UDP ports {}-{} for audio are in use. Widen [media] ports.",
+                    range.start(),
+                    range.end()
+                ),
+            );
+            self.user_agent.refuse(key, request.response(503), now.mono);
+            return;
+        };
+        let trunk = match &origin {
+            Origin::Trunk(name) => snapshot.trunk(name),
+            Origin::User(_) => None,
+        };
+        let caller = match &origin {
+            Origin::Trunk(_) => caller_through_trunk(request, trunk),
+            Origin::User(user) => caller_from_phone(&snapshot, user),
+        };
+        let call_id = request.headers.call_id().unwrap_or_default().to_owned();
+        let record = CallRecord {
+            id,
+            channel: Some(channel.clone()),
+            trunk: trunk.map(|trunk| trunk.name.clone()),
+            from: caller.number.clone(),
+            from_name: caller.name.clone(),
+            to: number.to_string(),
+            began: now.wall,
+            answered: None,
+            ended: None,
+            answered_by: None,
+            outcome: None,
+            detail: String::new(),
+            sip_call_id: call_id,
+            snapshot: snapshot.version,
+        };
+        let conversation = ConversationRecord {
+            id: ConversationId(self.random.uuid(now.wall)),
+            call: id,
+            channel: channel.clone(),
+            item: ConversationItem::MissedCall,
+            from: caller.number.clone(),
+            began: now.wall,
+            assignee: None,
+        };
+        self.user_agent.accept_leg(key, leg, self.sent_by(&flow), "ringdesk", now.mono);
+        self.legs.insert(
+            leg,
+            Leg {
+                call: id,
+                user: None,
+                kind: LegKind::Device,
+                trunk: trunk.map(|trunk| trunk.name.clone()),
+                flow,
+                media: Some(caller_media),
+                local: Some(local),
+                agreement: None,
+                holds: false,
+                answer_awaited: false,
+                ending: false,
+                record: LegRecord {
+                    id: leg,
+                    call: id,
+                    user: None,
+                    uri: request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default(),
+                    began: now.wall,
+                    answered: None,
+                    ended: None,
+                    status: None,
+                    reason: String::new(),
+                },
+            },
+        );
+        self.store(Record::Call(record.clone()));
+        // The item in the inbox stands before anyone rings: whatever happens next, a call that
+        // nobody took is there to be seen.
+        self.store(Record::Conversation(conversation.clone()));
+        let placed_by = match origin {
+            Origin::Trunk(_) => None,
+            Origin::User(user) => Some(user),
+        };
+        if let Some(user) = &placed_by {
+            self.desk.placed(id, user);
+        }
+        let call = OngoingCall {
+            id,
+            machine: Call::new(),
+            channel,
+            request: Asked {
+                kind: Kind::Call,
+                to: To::Number(number),
+                from: caller.number,
+                trunk: trunk.map(|trunk| trunk.name.clone()),
+                selection: Selection::First,
+            },
+            snapshot: Arc::clone(&snapshot),
+            caller_leg: leg,
+            placed_by,
+            anonymous: caller.anonymous,
+            hops: request
+                .headers
+                .max_forwards()
+                .ok()
+                .flatten()
+                .unwrap_or(DEFAULT_HOPS)
+                .saturating_sub(1),
+            offer,
+            codecs,
+            device_media: Vec::new(),
+            caller_media,
+            record,
+            conversation,
+            voicemail: None,
+            last_decision: None,
+            shift: asked_time(request, &flow).map_or_else(Shift::default, |at| Shift::between(now.wall, at)),
+            deadline: None,
+        };
+        self.calls_taken = self.calls_taken.saturating_add(1);
+        self.calls.insert(id, call);
+        self.with_call(id, now, |_, _| {});
+    }
+
+    /// A number that no channel has: refused, with the sentence that tells why, kept like any decision.
+    #[expect(clippy::too_many_arguments, reason = "each is a different part of one INVITE")]
+    fn refuse_unknown(
+        &mut self,
+        key: ServerKey,
+        request: &Request,
+        snapshot: &Arc<Snapshot>,
+        origin: &Origin,
+        dialled: &Dialled,
+        number: Option<&PhoneNumber>,
+        now: Now,
+    ) {
+        let trunk = match origin {
+            Origin::Trunk(name) => snapshot.trunk(name),
+            Origin::User(_) => None,
+        };
+        let decision = match origin {
+            Origin::Trunk(_) => {
+                let text = refusal::unknown_number(snapshot, trunk, dialled);
+                refusal::refuse(snapshot, 404, "unknown-number", text)
+            }
+            Origin::User(user) => {
+                let wanted = dialled.request_uri.clone().unwrap_or_default();
+                let text = format!(
+                    "{user} dialled {wanted:?}. Phones reach our own numbers only; calls to the outside, 112 and 911 among them, are not possible."
+                );
+                refusal::refuse(snapshot, 403, "outside-call", text)
+            }
+        };
+        let status = match &decision.outcome {
+            Outcome::Refuse { status, .. } => *status,
+            Outcome::Ring(_) | Outcome::Wait { .. } | Outcome::Voicemail { .. } => 404,
+        };
+        self.keep_refusal(request, snapshot, trunk, dialled, number, &decision, now);
+        self.user_agent.refuse(key, request.response(status), now.mono);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a different part of one INVITE")]
+    fn keep_refusal(
+        &mut self,
+        request: &Request,
+        snapshot: &Snapshot,
+        trunk: Option<&Trunk>,
+        dialled: &Dialled,
+        number: Option<&PhoneNumber>,
+        decision: &Decision,
+        now: Now,
+    ) {
+        let id = CallId(self.random.uuid(now.wall));
+        let caller = caller_through_trunk(request, trunk);
+        let to = match number {
+            Some(number) => number.to_string(),
+            None => dialled.request_uri.clone().unwrap_or_default(),
+        };
+        let asked = Asked {
+            kind: Kind::Call,
+            to: match number {
+                Some(number) => To::Number(number.clone()),
+                None => To::Text(to.clone()),
+            },
+            from: caller.number.clone(),
+            trunk: trunk.map(|trunk| trunk.name.clone()),
+            selection: Selection::First,
+        };
+        let line = words::line(&asked, decision);
+        self.tell(now, format!("{id} {line}"));
+        self.store(Record::Call(CallRecord {
+            id,
+            channel: None,
+            trunk: trunk.map(|trunk| trunk.name.clone()),
+            from: caller.number,
+            from_name: caller.name,
+            to,
+            began: now.wall,
+            answered: None,
+            ended: Some(now.wall),
+            answered_by: None,
+            outcome: Some(CallOutcome::Refused),
+            detail: line,
+            sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
+            snapshot: snapshot.version,
+        }));
+        self.store(Record::Decision(Box::new(DecisionRecord {
+            id: DecisionId(self.random.uuid(now.wall)),
+            call: Some(id),
+            at: now.wall,
+            request: asked,
+            facts: Facts::default(),
+            decision: decision.clone(),
+        })));
+    }
+
+    /// Counts an INVITE from somewhere that is no trunk and showed no password. A phone's first
+    /// INVITE is never authenticated, so those that are registered from there are not counted.
+    fn count_refused(&mut self, request: &Request, flow: Flow, now: Now) {
+        if self.registrar.knows_source(flow.remote.ip()) {
+            return;
+        }
+        let Some(turned) = self.refused.count(flow.remote.ip(), now.wall) else { return };
+        let dialled = dialled_texts(request);
+        let text = refusal::not_a_trunk(
+            &self.snapshot,
+            "INVITE",
+            flow.remote,
+            dialled.request_uri.as_deref(),
+            turned.times,
+            turned.since,
+            now,
+        );
+        self.warn(now, text);
+    }
+}
+
+/// All that a call begins with.
+struct Beginning<'a> {
+    key: ServerKey,
+    request: &'a Request,
+    offer: Option<Bytes>,
+    flow: Flow,
+    origin: Origin,
+    codecs: Vec<crate::media::command::Codec>,
+    number: PhoneNumber,
+    snapshot: Arc<Snapshot>,
+}
+
+/// The trunk that `source` may send calls for: the most specific network wins, and of two equal
+/// ones that which names the port.
+pub(super) fn trunk_of(snapshot: &Snapshot, source: SocketAddr) -> Option<&Trunk> {
+    snapshot
+        .trunks
+        .iter()
+        .flat_map(|trunk| trunk.peers.iter().map(move |peer| (trunk, peer)))
+        .filter(|(_, peer)| {
+            peer.network.contains(&source.ip())
+                && peer.port.is_none_or(|port| port == source.port())
+        })
+        .max_by_key(|(_, peer)| (peer.network.prefix_len(), peer.port.is_some()))
+        .map(|(trunk, _)| trunk)
+}
+
+/// What stands in each of the places where a dialled number may stand.
+fn dialled_texts(request: &Request) -> Dialled {
+    let user_of = |value: Option<&str>| {
+        value.and_then(|value| value.parse::<NameAddr>().ok()).and_then(|addr| addr.uri.user)
+    };
+    Dialled {
+        request_uri: request.uri.parsed().ok().and_then(|uri| uri.user),
+        to: request.headers.to().ok().and_then(|to| to.uri.user),
+        p_called_party_id: user_of(request.headers.value("P-Called-Party-ID")),
+        diversion: user_of(request.headers.list("Diversion").next()),
+    }
+}
+
+fn dialled_number(
+    snapshot: &Snapshot,
+    trunk: Option<&Trunk>,
+    dialled: &Dialled,
+) -> Option<PhoneNumber> {
+    let from = trunk.map(|trunk| trunk.number_from).unwrap_or_default();
+    let text = match from {
+        NumberFrom::RequestUri => &dialled.request_uri,
+        NumberFrom::To => &dialled.to,
+        NumberFrom::PCalledPartyId => &dialled.p_called_party_id,
+        NumberFrom::Diversion => &dialled.diversion,
+    };
+    let text = text.as_deref()?;
+    match trunk {
+        Some(trunk) => to_e164(text, trunk.country),
+        None => requests::countries(snapshot)
+            .map(Some)
+            .chain(std::iter::once(None))
+            .filter_map(|country: Option<Country>| to_e164(text, country))
+            .find(|number| snapshot.numbers.contains_key(number))
+            .or_else(|| to_e164(text, None)),
+    }
+}
+
+/// The caller as a trunk shows it (RFC 3325, RFC 3323).
+fn caller_through_trunk(request: &Request, trunk: Option<&Trunk>) -> Caller {
+    let headers = &request.headers;
+    let asserted = || {
+        headers.list("P-Asserted-Identity").filter_map(|value| value.parse::<NameAddr>().ok()).next()
+    };
+    let from = headers.from().ok();
+    let shown = match trunk.map(|trunk| trunk.caller_from).unwrap_or_default() {
+        CallerFrom::PAssertedIdentity => asserted().or_else(|| from.clone()),
+        CallerFrom::From => from.clone(),
+    };
+    let private = headers
+        .values("Privacy")
+        .flat_map(|value| value.split([';', ',']))
+        .any(|token| matches!(token.trim(), "id" | "user" | "header" | "full"));
+    let Some(shown) = shown else {
+        return Caller { anonymous: private, ..Caller::default() };
+    };
+    let country = trunk.and_then(|trunk| trunk.country);
+    let number = shown.uri.user.as_deref().and_then(|user| to_e164(user, country));
+    let name = shown
+        .display_name
+        .or_else(|| from.and_then(|from| from.display_name))
+        .map(|name| clean_name(&name))
+        .filter(|name| !name.is_empty());
+    if private {
+        return Caller { number: None, name: None, anonymous: true };
+    }
+    let anonymous = number.is_none()
+        && shown.uri.user.as_deref().is_none_or(|user| user.eq_ignore_ascii_case("anonymous"));
+    Caller { number, name: name.filter(|_| !anonymous), anonymous }
+}
+
+/// One of our own users calls.
+fn caller_from_phone(snapshot: &Snapshot, user: &UserName) -> Caller {
+    Caller {
+        number: None,
+        name: Some(
+            snapshot.user(user).map_or_else(|| user.to_string(), |user| user.display_name.clone()),
+        ),
+        anonymous: false,
+    }
+}
+
+/// Longest name of a caller that is kept and shown; phones show about 30 characters.
+const NAME_CHARACTERS: usize = 80;
+
+/// A caller's name is somebody's text: one line, no control characters, bounded.
+fn clean_name(name: &str) -> String {
+    name.chars()
+        .filter(|character| !character.is_control())
+        .take(NAME_CHARACTERS)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+/// The time that a test call from this machine asks to be decided for.
+fn asked_time(request: &Request, flow: &Flow) -> Option<Wall> {
+    if !flow.remote.ip().is_loopback() || !flow.local.ip().is_loopback() {
+        return None;
+    }
+    let value = request.headers.value(AT_HEADER)?;
+    chrono::DateTime::parse_from_rfc3339(value.trim()).ok().map(|at| Wall::from_utc(at.to_utc()))
+}

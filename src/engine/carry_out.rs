@@ -1,0 +1,256 @@
+//! Does what a call's machine asks for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ongoing::OngoingCall;
+use super::{Engine, Output};
+use crate::core::call::{self, Action, Ending, Side};
+use crate::core::desk::OfferEnd;
+use crate::core::id::{DecisionId, LegId, VoicemailId};
+use crate::core::name::{PromptName, UserName};
+use crate::core::prompt::Audio;
+use crate::core::record::{
+    AssignmentRecord, CallOutcome, ConversationItem, DecisionRecord, Notice, Record,
+    VoicemailRecord,
+};
+use crate::core::routing::{Request, Selection, words};
+use crate::core::schedule::Schedule;
+use crate::core::time::{Now, Wall};
+use crate::media::command::{MediaCommand, MediaId, Recording};
+use crate::media::tone;
+
+impl Engine {
+    /// Does one thing. What it leads to goes into the call's machine, whose actions the caller drains.
+    pub(super) fn carry_out(&mut self, call: &mut OngoingCall, action: Action, now: Now) {
+        match action {
+            Action::Select(selection) => self.select(call, selection, now),
+            Action::SendRinging => self.user_agent.provisional(call.caller_leg, 180, now.mono),
+            Action::Offer { user } => {
+                let legs = self.dial(call, &user, now);
+                self.tell_machine(call, call::Event::OfferStarted { user, legs }, now);
+            }
+            Action::EndOffer { user, how } => self.end_offer(call, &user, how),
+            Action::CancelLeg { leg, reason } => self.cancel_leg(leg, reason, now),
+            Action::HangUpLeg { leg, elsewhere } => self.hang_up_leg(leg, elsewhere, now),
+            Action::AskToAccept { leg } => {
+                self.play(self.media_of(call, Side::Leg(leg)), self.prompt(call, "accept"), true);
+            }
+            Action::Connect { leg, user } => self.connect(call, leg, &user, now),
+            Action::AnswerWithPrompt { prompt } => self.answer_with_prompt(call, &prompt, now),
+            Action::PrepareVoicemail => self.prepare_voicemail(call, now),
+            Action::Beep => self.play(Some(call.caller_media), Some(tone::beep()), false),
+            Action::Record => self.record(call, now),
+            Action::StopRecording => {
+                self.send_media(MediaCommand::StopRecording { media: call.caller_media });
+            }
+            Action::KeepVoicemail { length } => self.keep_voicemail(call, length),
+            Action::DiscardVoicemail => {
+                if let Some(record) = call.voicemail.take() {
+                    self.outputs.push_back(Output::DiscardVoicemail(record));
+                }
+            }
+            Action::PlayHold(side) => {
+                self.play(self.media_of(call, side), self.prompt(call, "hold"), true);
+            }
+            Action::StopHold(side) => {
+                if let Some(media) = self.media_of(call, side) {
+                    self.send_media(MediaCommand::StopPlaying { media });
+                }
+            }
+            Action::Ping(side) => {
+                let leg = match side {
+                    Side::Caller => call.caller_leg,
+                    Side::Leg(leg) => leg,
+                };
+                self.user_agent.ping(leg, now.mono);
+            }
+            Action::RefuseCaller { status, .. } => self.end_leg(call.caller_leg, Some(status), now),
+            Action::HangUpCaller { .. } => self.end_leg(call.caller_leg, Some(480), now),
+            Action::Finish(ending) => self.finish(call, ending, now),
+        }
+    }
+
+    fn tell_machine(&self, call: &mut OngoingCall, event: call::Event, now: Now) {
+        call.machine.handle(event, call.shift.apply(now));
+    }
+
+    /// Asks the desk, keeps the decision, and tells the call.
+    fn select(&mut self, call: &mut OngoingCall, selection: Selection, now: Now) {
+        let request = Request { selection, ..call.request.clone() };
+        let asked_at = call.shift.apply(now);
+        let snapshot = Arc::clone(&call.snapshot);
+        let (registrar, targets) = (&self.registrar, &self.targets);
+        let trunk = call.request.trunk.clone();
+        let devices = |user: &UserName| {
+            super::requests::device_facts(registrar, targets, &snapshot, trunk.as_ref(), user)
+        };
+        let (facts, decision) = self.desk.select(
+            &snapshot,
+            &request,
+            call.id,
+            &devices,
+            &mut self.random,
+            asked_at,
+        );
+        let id = DecisionId(self.random.uuid(now.wall));
+        call.last_decision = Some(id);
+        let line = words::line(&request, &decision);
+        self.tell(now, format!("{} {line}", call.id));
+        self.store(Record::Decision(Box::new(DecisionRecord {
+            id,
+            call: Some(call.id),
+            at: asked_at.wall,
+            request,
+            facts,
+            decision: decision.clone(),
+        })));
+        self.tell_machine(call, call::Event::Selected(Box::new(decision)), now);
+    }
+
+    fn end_offer(&mut self, call: &OngoingCall, user: &UserName, how: OfferEnd) {
+        self.desk.offer_ended(call.id, user, how);
+    }
+
+    fn prompt(&self, call: &OngoingCall, name: &str) -> Option<Audio> {
+        call.snapshot.prompts.get(name).map(Arc::clone)
+    }
+
+    fn play(&mut self, media: Option<MediaId>, audio: Option<Audio>, repeat: bool) {
+        if let (Some(media), Some(audio)) = (media, audio) {
+            self.send_media(MediaCommand::Play { media, audio, repeat });
+        }
+    }
+
+    fn connect(&mut self, call: &mut OngoingCall, leg: LegId, user: &UserName, now: Now) {
+        self.desk.accepted(call.id, user, now);
+        self.answer_caller(call, self.codec_of(leg), now);
+        if call.machine.is_over() {
+            return;
+        }
+        if let Some(callee) = self.media_of(call, Side::Leg(leg)) {
+            self.send_media(MediaCommand::StopPlaying { media: callee });
+            self.send_media(MediaCommand::Bridge { a: call.caller_media, b: callee });
+        }
+        call.record.answered_by = Some(user.clone());
+        call.conversation.item = ConversationItem::Call;
+        call.conversation.assignee = Some(user.clone());
+        self.store(Record::Call(call.record.clone()));
+        self.store(Record::Conversation(call.conversation.clone()));
+        self.store(Record::Assignment(AssignmentRecord {
+            conversation: call.conversation.id,
+            user: user.clone(),
+            at: now.wall,
+            decision: call.last_decision,
+        }));
+        self.tell(now, format!("{} answered by {user}", call.id));
+    }
+
+    fn answer_with_prompt(&mut self, call: &mut OngoingCall, prompt: &PromptName, now: Now) {
+        self.answer_caller(call, None, now);
+        let audio = self.prompt(call, prompt).unwrap_or_else(tone::beep);
+        self.play(Some(call.caller_media), Some(audio), false);
+        self.store(Record::Call(call.record.clone()));
+    }
+
+    fn prepare_voicemail(&mut self, call: &mut OngoingCall, now: Now) {
+        let id = VoicemailId(self.random.uuid(now.wall));
+        let day = now.wall.to_utc().format("%Y/%m/%d");
+        let notify = call
+            .snapshot
+            .channel(&call.channel)
+            .map(|channel| channel.notify.clone())
+            .unwrap_or_default();
+        let record = Box::new(VoicemailRecord {
+            id,
+            call: call.id,
+            conversation: call.conversation.id,
+            channel: call.channel.clone(),
+            from: call.record.from.clone(),
+            from_name: call.record.from_name.clone(),
+            began: now.wall,
+            seconds: None,
+            kept: false,
+            file: PathBuf::from(format!("{day}/{id}.wav")),
+            notify,
+        });
+        self.voicemails.insert(id, call.id);
+        call.voicemail = Some(record.clone());
+        self.outputs.push_back(Output::PrepareVoicemail(record));
+    }
+
+    fn record(&mut self, call: &mut OngoingCall, _now: Now) {
+        let Some(voicemail) = &call.voicemail else { return };
+        let limit = call
+            .snapshot
+            .channel(&call.channel)
+            .map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
+        let path = self.audio_directory().join(&voicemail.file);
+        let recording = Recording { id: voicemail.id, path, limit };
+        self.send_media(MediaCommand::Record { media: call.caller_media, recording });
+    }
+
+    fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration) {
+        let Some(mut record) = call.voicemail.take() else { return };
+        record.seconds = Some(length.as_secs_f64());
+        record.kept = true;
+        call.conversation.item = ConversationItem::Voicemail;
+        let audio = self.audio_directory().join(&record.file);
+        let notice = (!record.notify.is_empty()).then(|| {
+            let voicemail = Some((length.as_secs_f64(), audio));
+            Box::new(notice(call, "left a voicemail".to_owned(), voicemail))
+        });
+        self.store(Record::Voicemail((*record).clone()));
+        self.outputs.push_back(Output::KeepVoicemail(record, notice));
+    }
+
+    fn finish(&mut self, call: &mut OngoingCall, ending: Ending, now: Now) {
+        call.record.ended = Some(now.wall);
+        call.record.outcome = Some(ending.outcome);
+        call.record.detail = ending.detail.clone();
+        self.store(Record::Call(call.record.clone()));
+        match ending.outcome {
+            CallOutcome::Answered | CallOutcome::Refused => {}
+            CallOutcome::Voicemail | CallOutcome::Missed | CallOutcome::Failed => {
+                self.store(Record::Conversation(call.conversation.clone()));
+            }
+        }
+        if ending.outcome == CallOutcome::Missed {
+            let notice = notice(call, ending.detail.clone(), None);
+            if !notice.to.is_empty() {
+                self.outputs.push_back(Output::Notify(Box::new(notice)));
+            }
+        }
+        self.tell(now, format!("{} ended: {}", call.id, ending.detail));
+    }
+}
+
+/// The longest voicemail where the channel says nothing (the same as the configuration's default).
+const DEFAULT_LIMIT: Duration = Duration::from_secs(180);
+
+fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>) -> Notice {
+    let channel = call.snapshot.channel(&call.channel);
+    let schedule = channel
+        .and_then(|channel| channel.schedule.as_deref())
+        .and_then(|name| call.snapshot.schedule(name));
+    Notice {
+        conversation: call.conversation.id,
+        to: channel.map(|channel| channel.notify.clone()).unwrap_or_default(),
+        channel: call.channel.clone(),
+        from: call.record.from.clone(),
+        from_name: call.record.from_name.clone(),
+        dialled: call.record.to.clone(),
+        at: call.record.began,
+        local: local_time(schedule.map(|schedule| &**schedule), call.record.began),
+        detail,
+        voicemail,
+    }
+}
+
+fn local_time(schedule: Option<&Schedule>, at: Wall) -> String {
+    match schedule {
+        Some(schedule) => schedule.state_at(at).local,
+        None => at.to_utc().format("%a %Y-%m-%d %H:%MZ").to_string(),
+    }
+}

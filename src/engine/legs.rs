@@ -1,0 +1,594 @@
+//! Legs: dialling a user's phones, answering callers, and what the user agent reports of each.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::Engine;
+use super::media::SharedMedia;
+use super::ongoing::OngoingCall;
+use crate::core::call::{self, CancelReason, LegKind, Side};
+use crate::core::id::{CallId, LegId};
+use crate::core::name::{TrunkName, UserName};
+use crate::core::record::{LegRecord, Record};
+use crate::core::snapshot::{CallerShown, Outbound, Trunk, User};
+use crate::core::time::Now;
+use crate::media::command::{Agreement, Codec, Direction, MediaCommand, MediaId};
+use crate::media::sdp::{self, LocalMedia};
+use crate::sip::flow::Flow;
+use crate::sip::message::{Host, NameAddr, Uri};
+use crate::sip::user_agent::{Body, Credentials, EndReason, Event, NextHop, OutgoingInvite};
+
+/// Told to phones that lose the race, so that they show no missed call (RFC 3326).
+const ANSWERED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+/// Told to the other phones of a user who declined on one.
+const DECLINED_ELSEWHERE: &str = "SIP;cause=603;text=\"Declined on another phone\"";
+
+/// One side of a call, as SIP sees it.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) call: CallId,
+    /// The user whose phone it is; `None`: the caller's leg.
+    pub(super) user: Option<UserName>,
+    pub(super) kind: LegKind,
+    /// The trunk it runs over, if it does.
+    pub(super) trunk: Option<TrunkName>,
+    pub(super) flow: Flow,
+    pub(super) media: Option<MediaId>,
+    pub(super) local: Option<LocalMedia>,
+    pub(super) agreement: Option<Agreement>,
+    /// The other side was told to wait.
+    pub(super) holds: bool,
+    /// A 200 with our offer is out, and the answer comes with its ACK.
+    pub(super) answer_awaited: bool,
+    /// It was told to end; only its last event is awaited.
+    pub(super) ending: bool,
+    pub(super) record: LegRecord,
+}
+
+/// Where and how one device is dialled.
+struct Dial {
+    kind: LegKind,
+    target: Uri,
+    to: NameAddr,
+    from: NameAddr,
+    flow: Flow,
+    next_hop: NextHop,
+    headers: Vec<(String, String)>,
+    trunk: Option<TrunkName>,
+    credentials: Option<Credentials>,
+}
+
+impl Engine {
+    /// Dials everything that rings for `user`; answers the legs that began.
+    pub(super) fn dial(
+        &mut self,
+        call: &mut OngoingCall,
+        user: &UserName,
+        now: Now,
+    ) -> Vec<(LegId, LegKind)> {
+        let snapshot = std::sync::Arc::clone(&call.snapshot);
+        let Some(person) = snapshot.user(user) else { return Vec::new() };
+        let mut legs = Vec::new();
+        for dial in self.devices_to_dial(call, person) {
+            if let Some(leg) = self.dial_one(call, user, dial, now) {
+                legs.push(leg);
+            }
+        }
+        legs
+    }
+
+    fn devices_to_dial(&self, call: &OngoingCall, person: &User) -> Vec<Dial> {
+        let mut dials = Vec::new();
+        for binding in self.registrar.devices_of(&person.name) {
+            dials.push(self.dial_device(call, binding.contact.clone(), binding.flow, NextHop::Flow));
+        }
+        for contact in &person.sip_contacts {
+            if let (Ok(flow), Ok(uri)) = (self.targets.flow(contact), contact.uri.parse()) {
+                dials.push(self.dial_device(call, uri, flow, NextHop::Target));
+            }
+        }
+        if let Some(dial) = self.dial_external(call, person) {
+            dials.push(dial);
+        }
+        dials
+    }
+
+    /// A phone of ours sees the caller's number and name, and through which channel the call came.
+    fn dial_device(&self, call: &OngoingCall, uri: Uri, flow: Flow, next_hop: NextHop) -> Dial {
+        let channel = &*call.channel;
+        let host = Host::from(self.media_address(&flow));
+        let shown = match (&call.record.from_name, &call.record.from) {
+            _ if call.anonymous => format!("Anonymous ({channel})"),
+            (Some(name), _) => format!("{name} ({channel})"),
+            (None, Some(number)) => format!("{number} ({channel})"),
+            (None, None) => format!("Unknown ({channel})"),
+        };
+        let from = match &call.record.from {
+            Some(number) if !call.anonymous => Uri::sip(Some(number.as_str()), host, None),
+            _ => Uri::sip(Some("anonymous"), Host::Name("anonymous.invalid".to_owned()), None),
+        };
+        Dial {
+            kind: LegKind::Device,
+            to: NameAddr::new(uri.clone()),
+            target: uri,
+            from: NameAddr::new(from).with_display_name(Some(&shown)),
+            flow,
+            next_hop,
+            headers: Vec::new(),
+            trunk: None,
+            credentials: None,
+        }
+    }
+
+    fn dial_external(&self, call: &OngoingCall, person: &User) -> Option<Dial> {
+        let external = person.external.as_ref()?;
+        let name = external.trunk.as_ref().or(call.request.trunk.as_ref())?;
+        let trunk = call.snapshot.trunk(name)?;
+        let outbound = trunk.outbound.as_ref()?;
+        let flow = self.targets.flow(outbound).ok()?;
+        let host = outbound_host(outbound);
+        let target = Uri::sip(Some(external.number.as_str()), host.clone(), outbound_port(outbound));
+        let (from, headers) = self.shown_to_network(call, trunk, &flow);
+        let credentials = trunk.credentials.as_ref().map(|(username, password)| Credentials {
+            username: username.clone(),
+            password: password.0.clone(),
+            realm: None,
+        });
+        Some(Dial {
+            kind: LegKind::External,
+            to: NameAddr::new(Uri::sip(Some(external.number.as_str()), host, None)),
+            target,
+            from,
+            flow,
+            next_hop: NextHop::Flow,
+            headers,
+            trunk: Some(name.clone()),
+            credentials,
+        })
+    }
+
+    /// From and P-Asserted-Identity (RFC 3325) of a call into the phone network.
+    fn shown_to_network(
+        &self,
+        call: &OngoingCall,
+        trunk: &Trunk,
+        flow: &Flow,
+    ) -> (NameAddr, Vec<(String, String)>) {
+        let host = Host::from(self.media_address(flow));
+        let own = call.snapshot.channel(&call.channel).and_then(|channel| channel.numbers.first());
+        let mut headers = vec![("Max-Forwards".to_owned(), call.hops.to_string())];
+        let number = match trunk.caller {
+            CallerShown::Pass if call.anonymous => {
+                headers.push(("Privacy".to_owned(), "id".to_owned()));
+                None
+            }
+            CallerShown::Pass => call.record.from.as_ref().or(own),
+            CallerShown::Channel => own,
+        };
+        match number {
+            Some(number) => {
+                let uri = Uri::sip(Some(number.as_str()), host, None);
+                let asserted = NameAddr::new(uri.clone());
+                headers.push(("P-Asserted-Identity".to_owned(), asserted.to_string()));
+                (NameAddr::new(uri), headers)
+            }
+            None => {
+                let nobody = Host::Name("anonymous.invalid".to_owned());
+                let uri = Uri::sip(Some("anonymous"), nobody, None);
+                (NameAddr::new(uri).with_display_name(Some("Anonymous")), headers)
+            }
+        }
+    }
+
+    fn dial_one(
+        &mut self,
+        call: &mut OngoingCall,
+        user: &UserName,
+        dial: Dial,
+        now: Now,
+    ) -> Option<(LegId, LegKind)> {
+        let leg = LegId(self.random.uuid(now.wall));
+        let (media, local) = match dial.kind {
+            LegKind::Device => self.shared_media(call, &dial.flow, now)?,
+            LegKind::External => {
+                let advertised = self.media_address(&dial.flow);
+                self.open_media(call.id, Some(leg), dial.flow.local.ip(), advertised, now)?
+            }
+        };
+        let record = LegRecord {
+            id: leg,
+            call: call.id,
+            user: Some(user.clone()),
+            uri: dial.target.to_string(),
+            began: now.wall,
+            answered: None,
+            ended: None,
+            status: None,
+            reason: String::new(),
+        };
+        self.legs.insert(
+            leg,
+            Leg {
+                call: call.id,
+                user: Some(user.clone()),
+                kind: dial.kind,
+                trunk: dial.trunk,
+                flow: dial.flow,
+                media: Some(media),
+                local: Some(local.clone()),
+                agreement: None,
+                holds: false,
+                answer_awaited: false,
+                ending: false,
+                record,
+            },
+        );
+        let invite = OutgoingInvite {
+            target_uri: dial.target,
+            flow: dial.flow,
+            sent_by: self.sent_by(&dial.flow),
+            contact_user: "ringdesk".to_owned(),
+            from: dial.from,
+            to: dial.to,
+            headers: dial.headers,
+            body: Some(Body::sdp(sdp::offer(&local))),
+            route: Vec::new(),
+            next_hop: dial.next_hop,
+            credentials: dial.credentials,
+        };
+        self.user_agent.invite(leg, invite, now.mono);
+        Some((leg, dial.kind))
+    }
+
+    /// The media leg that devices reached over the address of `flow` are offered.
+    fn shared_media(
+        &mut self,
+        call: &mut OngoingCall,
+        flow: &Flow,
+        now: Now,
+    ) -> Option<(MediaId, LocalMedia)> {
+        let bound = flow.local.ip();
+        let advertised = self.media_address(flow);
+        if let Some(shared) = call
+            .device_media
+            .iter()
+            .find(|shared| shared.bound == bound && shared.local.address == advertised)
+        {
+            return Some((shared.media, shared.local.clone()));
+        }
+        let (media, local) = self.open_media(call.id, None, bound, advertised, now)?;
+        let local = local.with_codecs(&call.codecs);
+        call.device_media.push(SharedMedia { bound, media, local: local.clone() });
+        Some((media, local))
+    }
+
+    /// Cancels a leg that has not been answered.
+    pub(super) fn cancel_leg(&mut self, leg: LegId, why: CancelReason, now: Now) {
+        let reason = match why {
+            CancelReason::AnsweredElsewhere => Some(ANSWERED_ELSEWHERE),
+            CancelReason::Declined => Some(DECLINED_ELSEWHERE),
+            CancelReason::TimedOut | CancelReason::Unreachable | CancelReason::CallerLeft => None,
+        };
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        entry.record.reason = match why {
+            CancelReason::AnsweredElsewhere => "answered elsewhere",
+            CancelReason::Declined => "declined on another phone",
+            CancelReason::TimedOut => "not answered in time",
+            CancelReason::Unreachable => "no answer from the phone",
+            CancelReason::CallerLeft => "the caller hung up",
+        }
+        .to_owned();
+        entry.ending = true;
+        self.user_agent.cancel(leg, reason, now.mono);
+        self.leg_media_over(leg);
+    }
+
+    /// Ends a leg in whatever state it is.
+    pub(super) fn hang_up_leg(&mut self, leg: LegId, elsewhere: bool, now: Now) {
+        self.end_leg_saying(leg, elsewhere.then_some(ANSWERED_ELSEWHERE), None, now);
+    }
+
+    /// Ends a leg in whatever state it is; a caller that was not answered gets `status`.
+    pub(super) fn end_leg(&mut self, leg: LegId, status: Option<u16>, now: Now) {
+        self.end_leg_saying(leg, None, status, now);
+    }
+
+    fn end_leg_saying(
+        &mut self,
+        leg: LegId,
+        reason: Option<&str>,
+        status: Option<u16>,
+        now: Now,
+    ) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        if std::mem::replace(&mut entry.ending, true) {
+            return;
+        }
+        let unanswered_caller = entry.user.is_none() && entry.record.answered.is_none();
+        match status {
+            Some(status) if unanswered_caller => {
+                self.user_agent.reject(leg, status, Vec::new(), now.mono);
+            }
+            _ => self.user_agent.hang_up(leg, reason, now.mono),
+        }
+        self.leg_media_over(leg);
+    }
+
+    /// Closes the media of a leg that ends, unless other devices were offered it too.
+    fn leg_media_over(&mut self, leg: LegId) {
+        let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) else { return };
+        if self.media.get(&media).is_some_and(|used| used.leg == Some(leg)) {
+            self.close_media(media);
+        }
+    }
+
+    /// The codec that the caller should get, so that nothing need be converted.
+    pub(super) fn codec_of(&self, leg: LegId) -> Option<Codec> {
+        self.legs.get(&leg).and_then(|leg| leg.agreement.as_ref()).map(|agreed| agreed.codec)
+    }
+
+    /// Answers the caller's INVITE, once.
+    pub(super) fn answer_caller(&mut self, call: &mut OngoingCall, prefer: Option<Codec>, now: Now) {
+        let leg = call.caller_leg;
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        if entry.record.answered.is_some() {
+            return;
+        }
+        let Some(local) = entry.local.clone() else { return };
+        let (body, agreement) = match &call.offer {
+            None => (sdp::offer(&local), None),
+            Some(offer) => match sdp::answer(offer, &local, prefer, entry.flow.remote.ip()) {
+                Ok((body, agreement)) => (body, Some(agreement)),
+                Err(error) => {
+                    let detail = format!("the caller's offer could not be answered: {error}");
+                    self.end_leg(leg, Some(error.status()), now);
+                    call.machine.handle(call::Event::CallerFailed { detail }, now);
+                    return;
+                }
+            },
+        };
+        entry.record.answered = Some(now.wall);
+        entry.record.status = Some(200);
+        entry.answer_awaited = agreement.is_none();
+        let record = entry.record.clone();
+        self.store(Record::Leg(record));
+        self.user_agent.answer(leg, Vec::new(), Body::sdp(body), now.mono);
+        call.record.answered = Some(now.wall);
+        if let Some(agreement) = agreement {
+            self.agree(leg, agreement);
+        }
+    }
+
+    fn agree(&mut self, leg: LegId, agreement: Agreement) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        entry.agreement = Some(agreement.clone());
+        if let Some(media) = entry.media {
+            self.send_media(MediaCommand::Agree { media, agreement });
+        }
+    }
+
+    /// What the user agent reports of a leg.
+    pub(super) fn leg_event(&mut self, leg: LegId, event: Event, now: Now) {
+        let Some(entry) = self.legs.get(&leg) else { return };
+        let (call, is_caller) = (entry.call, entry.user.is_none());
+        match event {
+            Event::Cancelled { .. } => {
+                self.leg_over(leg, 487, "the caller gave up", now);
+                self.call_event(call, call::Event::CallerGaveUp, now);
+            }
+            Event::Acknowledged { body, .. } => {
+                if let Some(body) = body {
+                    self.late_answer(leg, &body, now);
+                }
+            }
+            Event::Progressed { .. } => {
+                if !entry.ending {
+                    self.call_event(call, call::Event::LegProgressed { leg }, now);
+                }
+            }
+            Event::Answered { body, .. } => self.leg_answered(leg, body, now),
+            Event::Rejected { status, phrase, .. } => {
+                let ending = entry.ending;
+                self.leg_over(leg, status, &phrase, now);
+                if is_caller {
+                    let detail = format!("refused with {status} {phrase}");
+                    self.call_event(call, call::Event::CallerFailed { detail }, now);
+                } else if !ending {
+                    self.call_event(call, call::Event::LegRejected { leg, status }, now);
+                }
+            }
+            Event::Offered { body, .. } => self.offered(leg, body, now),
+            Event::OfferAnswered { .. } | Event::OfferRejected { .. } => {}
+            Event::Pinged { alive, .. } => {
+                let side = if is_caller { Side::Caller } else { Side::Leg(leg) };
+                self.call_event(call, call::Event::Pinged { side, alive }, now);
+            }
+            Event::Ended { why, .. } => self.leg_ended(leg, call, is_caller, &why, now),
+            Event::Transmit { .. }
+            | Event::Incoming { .. }
+            | Event::Request { .. }
+            | Event::Response { .. } => {}
+        }
+    }
+
+    fn leg_ended(&mut self, leg: LegId, call: CallId, is_caller: bool, why: &EndReason, now: Now) {
+        let ending = self.legs.get(&leg).is_some_and(|leg| leg.ending);
+        let reason = match why {
+            EndReason::HungUpThere { .. } => "hung up there".to_owned(),
+            EndReason::HungUpHere => String::new(),
+            EndReason::NoAck => "our 200 was never acknowledged".to_owned(),
+            EndReason::Failed { status } => format!("broke off: {status} to a request of ours"),
+        };
+        self.leg_over(leg, 0, &reason, now);
+        match (is_caller, why) {
+            (true, EndReason::HungUpThere { .. }) => {
+                self.call_event(call, call::Event::CallerHungUp, now);
+            }
+            (true, _) if ending => {}
+            (true, _) => {
+                let detail = format!("the caller's leg {reason}");
+                self.call_event(call, call::Event::CallerFailed { detail }, now);
+            }
+            (false, _) if ending => {}
+            (false, _) => self.call_event(call, call::Event::LegEnded { leg }, now),
+        }
+    }
+
+    /// Takes a leg whose last event has come out of the tables, and keeps its row.
+    fn leg_over(&mut self, leg: LegId, status: u16, reason: &str, now: Now) {
+        self.leg_media_over(leg);
+        let Some(mut entry) = self.legs.remove(&leg) else { return };
+        entry.record.ended = Some(now.wall);
+        if status != 0 && entry.record.status.is_none() {
+            entry.record.status = Some(status);
+        }
+        if entry.record.reason.is_empty() {
+            reason.clone_into(&mut entry.record.reason);
+        }
+        self.store(Record::Leg(entry.record));
+    }
+
+    /// A phone answered: its answer is read before anyone else is told to stop ringing.
+    fn leg_answered(&mut self, leg: LegId, body: Option<Body>, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        if entry.ending {
+            return;
+        }
+        let call = entry.call;
+        let remote = entry.flow.remote.ip();
+        let agreed = match (&entry.local, &body) {
+            (Some(local), Some(body)) => {
+                sdp::accept(local, &body.bytes, remote).map_err(|error| error.to_string())
+            }
+            (_, None) => Err("its 200 had no session description".to_owned()),
+            (None, _) => Err("it was made no offer".to_owned()),
+        };
+        match agreed {
+            Ok(agreement) => {
+                let digits = agreement.events.is_some();
+                entry.record.answered = Some(now.wall);
+                entry.record.status = Some(200);
+                let (record, media) = (entry.record.clone(), entry.media);
+                self.store(Record::Leg(record));
+                if let Some(media) = media
+                    && let Some(used) = self.media.get_mut(&media)
+                {
+                    if used.leg.is_some_and(|other| other != leg) {
+                        // Another device that was offered the same ports has already answered.
+                        self.end_leg(leg, None, now);
+                        return;
+                    }
+                    used.leg = Some(leg);
+                }
+                self.agree(leg, agreement);
+                self.call_event(call, call::Event::LegAnswered { leg, digits }, now);
+            }
+            Err(error) => {
+                if let Some(user) = entry.user.clone() {
+                    self.warn(now, format!("{user}'s phone answered, but {error}"));
+                }
+                self.end_leg(leg, None, now);
+                self.call_event(call, call::Event::LegRejected { leg, status: 488 }, now);
+            }
+        }
+    }
+
+    /// The answer to an offer of ours came with an ACK.
+    fn late_answer(&mut self, leg: LegId, body: &Body, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        if !std::mem::replace(&mut entry.answer_awaited, false) {
+            return;
+        }
+        let Some(local) = &entry.local else { return };
+        match sdp::accept(local, &body.bytes, entry.flow.remote.ip()) {
+            Ok(agreement) => {
+                self.agree(leg, agreement.clone());
+                self.hold_changed(leg, agreement.direction, now);
+            }
+            Err(error) => {
+                let call = entry.call;
+                let is_caller = entry.user.is_none();
+                let detail = format!("the answer in ACK could not be used: {error}");
+                self.end_leg(leg, None, now);
+                let event = if is_caller {
+                    call::Event::CallerFailed { detail }
+                } else {
+                    call::Event::LegEnded { leg }
+                };
+                self.call_event(call, event, now);
+            }
+        }
+    }
+
+    /// One side wants another session: answered here, on its own leg, never carried to the other.
+    fn offered(&mut self, leg: LegId, body: Option<Body>, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(local) = &mut entry.local else { return };
+        local.next_version();
+        let local = local.clone();
+        let result = match &body {
+            None => {
+                entry.answer_awaited = true;
+                Ok((sdp::offer(&local), None))
+            }
+            Some(body) => {
+                let prefer = entry.agreement.as_ref().map(|agreed| agreed.codec);
+                sdp::answer(&body.bytes, &local, prefer, entry.flow.remote.ip())
+                    .map(|(answer, agreement)| (answer, Some(agreement)))
+            }
+        };
+        match result {
+            Ok((answer, agreement)) => {
+                self.user_agent.answer_offer(leg, Ok(Body::sdp(answer)), now.mono);
+                if let Some(agreement) = agreement {
+                    let direction = agreement.direction;
+                    self.agree(leg, agreement);
+                    self.hold_changed(leg, direction, now);
+                }
+            }
+            Err(error) => self.user_agent.answer_offer(leg, Err(error.status()), now.mono),
+        }
+    }
+
+    /// A side that no longer takes our audio holds the other, who hears the hold prompt.
+    fn hold_changed(&mut self, leg: LegId, direction: Direction, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let holds = match direction {
+            Direction::SendRecv | Direction::SendOnly => false,
+            Direction::RecvOnly | Direction::Inactive => true,
+        };
+        if std::mem::replace(&mut entry.holds, holds) == holds {
+            return;
+        }
+        let side = if entry.user.is_none() { Side::Caller } else { Side::Leg(leg) };
+        let call = entry.call;
+        let event = if holds { call::Event::Held(side) } else { call::Event::Resumed(side) };
+        self.call_event(call, event, now);
+    }
+
+    /// The media leg of one side of a call.
+    pub(super) fn media_of(&self, call: &OngoingCall, side: Side) -> Option<MediaId> {
+        match side {
+            Side::Caller => Some(call.caller_media),
+            Side::Leg(leg) => self.legs.get(&leg).and_then(|leg| leg.media),
+        }
+    }
+}
+
+fn outbound_host(outbound: &Outbound) -> Host {
+    match outbound.host.parse::<IpAddr>() {
+        Ok(ip) => Host::from(ip),
+        Err(_) => Host::Name(outbound.host.clone()),
+    }
+}
+
+fn outbound_port(outbound: &Outbound) -> Option<u16> {
+    (outbound.port != 5060).then_some(outbound.port)
+}
+
+/// The octets of a body that a request came with.
+pub(super) fn octets(body: Option<Body>) -> Option<Bytes> {
+    body.map(|body| body.bytes)
+}
