@@ -64,6 +64,13 @@ impl RandomSource {
         RandomSource(ChaCha12Rng::from_seed(seed))
     }
 
+    /// A stream of its own for a part that draws in its own order.
+    pub fn fork(&mut self) -> RandomSource {
+        let mut seed = [0u8; 32];
+        self.0.fill_bytes(&mut seed);
+        RandomSource::from_seed(seed)
+    }
+
     /// Sixty-four random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()

@@ -297,7 +297,7 @@ impl Engine {
             kind: Kind::Call,
             to: match number {
                 Some(number) => To::Number(number.clone()),
-                None => To::Text(to.clone()),
+                None => To::Unread(to.clone()),
             },
             from: caller.number.clone(),
             trunk: trunk.map(|trunk| trunk.name.clone()),

@@ -40,7 +40,7 @@ impl Engine {
             Action::Connect { leg, user } => self.connect(call, leg, &user, now),
             Action::AnswerWithPrompt { prompt } => self.answer_with_prompt(call, &prompt, now),
             Action::PrepareVoicemail => self.prepare_voicemail(call, now),
-            Action::Beep => self.play(Some(call.caller_media), Some(tone::beep()), false),
+            Action::Beep => self.play(Some(call.caller_media), Some(Arc::new(tone::beep())), false),
             Action::Record => self.record(call, now),
             Action::StopRecording => {
                 self.send_media(MediaCommand::StopRecording { media: call.caller_media });
@@ -149,7 +149,7 @@ impl Engine {
 
     fn answer_with_prompt(&mut self, call: &mut OngoingCall, prompt: &PromptName, now: Now) {
         self.answer_caller(call, None, now);
-        let audio = self.prompt(call, prompt).unwrap_or_else(tone::beep);
+        let audio = self.prompt(call, prompt).unwrap_or_else(|| Arc::new(tone::beep()));
         self.play(Some(call.caller_media), Some(audio), false);
         self.store(Record::Call(call.record.clone()));
     }

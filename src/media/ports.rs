@@ -60,6 +60,12 @@ impl PortPool {
         self.rest(port, now + UNBINDABLE);
     }
 
+    /// Another program holds this pair of ports, or one of it: it is never given out.
+    pub fn exclude(&mut self, port: u16) {
+        let even = port & !1;
+        self.free.retain(|free| *free != even);
+    }
+
     /// How many pairs legs have now.
     pub fn in_use(&self) -> usize {
         self.used.len()

@@ -200,58 +200,58 @@ impl Call {
             | State::Talking(_)
             | State::Ended => return,
         };
-        match decision.outcome {
+        let deciding = ringing.is_none();
+        match &decision.outcome {
             Outcome::Ring(ring) => {
-                let users = ring.users.clone();
-                let turn = Ringing::turn(&ring);
-                self.enter_step(&decision.trace, ring.step, ring.ring, now);
-                if let State::Ringing(ringing) = &mut self.state {
-                    for user in &users {
-                        ringing.begin_offer(user.clone());
-                        self.actions.push_back(Action::Offer { user: user.clone() });
-                    }
-                    ringing.set_turn(turn);
+                self.go_on_ringing(&decision, ring.ring, now);
+                let State::Ringing(ringing) = &mut self.state else { return };
+                for user in &ring.users {
+                    ringing.begin_offer(user.clone());
+                    self.actions.push_back(Action::Offer { user: user.clone() });
                 }
-                match turn {
-                    Some((_, each)) => self.timers.set(Timer::EndTurn, now.mono + each),
+                match ringing.begin_turn(ring) {
+                    Some(turn) => self.timers.set(Timer::EndTurn, now.mono + turn),
                     None => self.timers.clear(Timer::EndTurn),
                 }
             }
-            Outcome::Wait { step, ring } => self.enter_step(&decision.trace, step, ring, now),
+            Outcome::Wait { ring, .. } => self.go_on_ringing(&decision, *ring, now),
             Outcome::Voicemail { prompt, reason } => {
-                if ringing.is_none() {
+                if deciding {
                     self.actions.push_back(Action::SendRinging);
                 }
-                self.announce(prompt, reason);
+                self.announce(prompt.clone(), *reason);
             }
             Outcome::Refuse { status, code, text } => {
-                self.timers.clear_all();
+                let (status, detail) = (*status, format!("{status} {code}: {text}"));
                 self.actions.push_back(Action::RefuseCaller { status, text: text.clone() });
                 self.caller_present = false;
-                self.finish(CallOutcome::Refused, format!("{status} {code}: {text}"), None);
+                self.finish(CallOutcome::Refused, detail, None);
             }
         }
     }
 
-    /// Goes on ringing in `step`, which may be the one it is in.
-    fn enter_step(
-        &mut self,
-        trace: &crate::core::routing::Trace,
-        step: usize,
-        limit: Duration,
-        now: Now,
-    ) {
+    /// Takes in a decision to ring or to wait: the first one, one in the same step, or one that
+    /// begins another.
+    fn go_on_ringing(&mut self, decision: &Decision, step: Duration, now: Now) {
         match &mut self.state {
-            State::Ringing(ringing) if ringing.step() == step => {}
             State::Ringing(ringing) => {
-                ringing.next_step(step, now.wall);
-                self.timers.set(Timer::EndStep, now.mono + limit);
+                if ringing.advance(decision, now) {
+                    self.timers.clear(Timer::EndTurn);
+                    self.timers.set(Timer::EndStep, now.mono + step);
+                }
             }
-            _ => {
-                self.state = State::Ringing(Ringing::new(trace, step, now.wall));
+            State::Deciding
+            | State::Announcing { .. }
+            | State::Beeping { .. }
+            | State::Recording { .. }
+            | State::Completing { .. }
+            | State::Talking(_)
+            | State::Ended => {
+                let Some(ringing) = Ringing::new(decision, now) else { return };
+                self.state = State::Ringing(ringing);
                 self.actions.push_back(Action::SendRinging);
                 self.timers.set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
-                self.timers.set(Timer::EndStep, now.mono + limit);
+                self.timers.set(Timer::EndStep, now.mono + step);
             }
         }
     }
@@ -434,22 +434,18 @@ impl Call {
         let State::Ringing(ringing) = &mut self.state else { return };
         let users = ringing.offered_users();
         self.timers.clear(Timer::EndTurn);
-        for user in &users {
-            self.withdraw_legs(user, CancelReason::TimedOut);
-            if let State::Ringing(ringing) = &mut self.state
-                && ringing.end_offer(user, Attempt::TimedOut)
-            {
-                self.actions.push_back(Action::EndOffer {
-                    user: user.clone(),
-                    how: OfferEnd::Failed(Attempt::TimedOut),
-                });
+        for user in users {
+            self.withdraw_legs(&user, CancelReason::TimedOut);
+            let State::Ringing(ringing) = &mut self.state else { return };
+            if ringing.end_offer(&user, Attempt::TimedOut) {
+                let how = OfferEnd::Failed(Attempt::TimedOut);
+                self.actions.push_back(Action::EndOffer { user, how });
             }
         }
-        if let State::Ringing(ringing) = &mut self.state {
-            let progress = ringing.progress_after_step();
-            self.actions.push_back(Action::Select(Selection::Next(progress)));
-        }
-        let _ = now;
+        let State::Ringing(ringing) = &mut self.state else { return };
+        let progress = ringing.end_step(now);
+        // Until the desk has decided, the step has no end of its own.
+        self.actions.push_back(Action::Select(Selection::Next(progress)));
     }
 
     fn playing_ended(&mut self, now: Now) {

@@ -5,21 +5,16 @@ use std::time::Duration;
 use super::event::LegKind;
 use crate::core::id::LegId;
 use crate::core::name::UserName;
-use crate::core::routing::{Attempt, Cause, Progress, Ring, Trace};
-use crate::core::schedule::HoursState;
-use crate::core::snapshot::{RuleName, Strategy};
-use crate::core::time::Wall;
+use crate::core::routing::{Attempt, Cause, Decision, Progress, Ring};
+use crate::core::snapshot::Strategy;
+use crate::core::time::Now;
 
 /// A step under way.
 #[derive(Debug)]
 pub struct Ringing {
-    hours: HoursState,
-    rule: RuleName,
-    step: usize,
-    step_began: Wall,
-    tried: Vec<(UserName, Attempt)>,
+    progress: Progress,
     offers: Vec<Offer>,
-    turn: Option<(Strategy, Duration)>,
+    progressive: bool,
 }
 
 /// An offer to a user whose phones ring.
@@ -41,41 +36,29 @@ pub(super) struct LegState {
 }
 
 impl Ringing {
-    /// Begins with what the first decision saw.
-    pub(super) fn new(trace: &Trace, step: usize, now: Wall) -> Ringing {
-        Ringing {
-            hours: trace.hours.clone().unwrap_or_else(HoursState::always_open),
-            rule: trace.rule.unwrap_or(RuleName::WorkingHours),
-            step,
-            step_began: now,
-            tried: Vec::new(),
-            offers: Vec::new(),
-            turn: None,
-        }
+    /// Begins with a first decision to ring or to wait; `None` for any other.
+    pub(super) fn new(decision: &Decision, now: Now) -> Option<Ringing> {
+        let progress = Progress::begin(decision, now)?;
+        Some(Ringing { progress, offers: Vec::new(), progressive: false })
     }
 
-    /// The turn that a decision sets: `None` where everyone rings until the step ends.
-    pub(super) fn turn(ring: &Ring) -> Option<(Strategy, Duration)> {
-        ring.ring_each.map(|each| (ring.strategy, each))
+    /// Takes in a later decision to ring or to wait; true if it begins another step.
+    pub(super) fn advance(&mut self, decision: &Decision, now: Now) -> bool {
+        let before = self.progress.step_began;
+        let step = self.progress.step;
+        self.progress.advance(decision, now);
+        step != self.progress.step || before != self.progress.step_began
     }
 
-    pub(super) fn set_turn(&mut self, turn: Option<(Strategy, Duration)>) {
-        self.turn = turn;
+    /// After how long the turn of those who ring ends, or one more is added; `None` where nothing
+    /// happens until the step ends.
+    pub(super) fn begin_turn(&mut self, ring: &Ring) -> Option<Duration> {
+        self.progressive = ring.strategy == Strategy::Progressive;
+        ring.ring_each.filter(|_| ring.more || !self.progressive)
     }
 
     pub(super) fn is_progressive(&self) -> bool {
-        matches!(self.turn, Some((Strategy::Progressive, _)))
-    }
-
-    pub(super) fn step(&self) -> usize {
-        self.step
-    }
-
-    pub(super) fn next_step(&mut self, step: usize, now: Wall) {
-        self.step = step;
-        self.step_began = now;
-        self.tried.clear();
-        self.turn = None;
+        self.progressive
     }
 
     pub(super) fn begin_offer(&mut self, user: UserName) {
@@ -133,11 +116,8 @@ impl Ringing {
     pub(super) fn end_offer(&mut self, user: &UserName, attempt: Attempt) -> bool {
         let before = self.offers.len();
         self.offers.retain(|offer| offer.user != *user);
-        let ended = self.offers.len() < before;
-        if ended {
-            self.tried.push((user.clone(), attempt));
-        }
-        ended
+        self.progress.offer_ended(user, attempt);
+        self.offers.len() < before
     }
 
     pub(super) fn offered_users(&self) -> Vec<UserName> {
@@ -149,25 +129,14 @@ impl Ringing {
     }
 
     /// What routing needs to know to go on.
-    pub(super) fn progress(&self, cause: Cause) -> Progress {
-        Progress {
-            hours: self.hours.clone(),
-            rule: self.rule,
-            step: self.step,
-            step_began: self.step_began,
-            tried: self.tried.clone(),
-            ringing: self.offered_users(),
-            cause,
-        }
+    pub(super) fn progress(&self, cause: Cause) -> Box<Progress> {
+        Box::new(Progress { cause, ..self.progress.clone() })
     }
 
-    /// What routing needs to know to go on with the next step.
-    pub(super) fn progress_after_step(&self) -> Progress {
-        Progress {
-            step: self.step.saturating_add(1),
-            tried: Vec::new(),
-            ..self.progress(Cause::StepEnded)
-        }
+    /// The step's time is over: what routing needs to know to go on with the next one.
+    pub(super) fn end_step(&mut self, now: Now) -> Box<Progress> {
+        self.progress.step_ended(now);
+        Box::new(self.progress.clone())
     }
 
     pub(super) fn describe(&self) -> String {
