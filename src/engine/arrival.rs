@@ -87,8 +87,8 @@ impl Engine {
             return;
         };
         let codecs = match &offer {
-            None => sdp::default_codecs(),
-            Some(body) => match sdp::codecs(&body.bytes) {
+            None => sdp::CODECS.to_vec(),
+            Some(body) => match sdp::codecs_offered(&body.bytes, flow.local.ip()) {
                 Ok(codecs) => codecs,
                 Err(error) => {
                     self.warn(
@@ -112,9 +112,8 @@ impl Engine {
             self.user_agent.refuse(key, request.response(404), now.mono);
             return;
         };
-        let advertised = self.media_address(&flow);
-        let Some((caller_media, local)) =
-            self.open_media(id, Some(leg), flow.local.ip(), advertised, now)
+        let Some((caller_media, session)) =
+            self.open_media(id, Some(leg), &flow, &sdp::CODECS, now)
         else {
             let range = &snapshot.settings.media.ports;
             self.warn(
@@ -172,8 +171,7 @@ impl Engine {
                 trunk: trunk.map(|trunk| trunk.name.clone()),
                 flow,
                 media: Some(caller_media),
-                local: Some(local),
-                agreement: None,
+                session,
                 holds: false,
                 answer_awaited: false,
                 ending: false,
@@ -321,8 +319,9 @@ impl Engine {
             sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             snapshot: snapshot.version,
         }));
+        let decided = DecisionId(self.random.uuid(now.wall));
         self.store(Record::Decision(Box::new(DecisionRecord {
-            id: DecisionId(self.random.uuid(now.wall)),
+            id: decided,
             call: Some(id),
             at: now.wall,
             request: asked,

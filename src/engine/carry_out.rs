@@ -157,11 +157,9 @@ impl Engine {
     fn prepare_voicemail(&mut self, call: &mut OngoingCall, now: Now) {
         let id = VoicemailId(self.random.uuid(now.wall));
         let day = now.wall.to_utc().format("%Y/%m/%d");
-        let notify = call
-            .snapshot
-            .channel(&call.channel)
-            .map(|channel| channel.notify.clone())
-            .unwrap_or_default();
+        let channel = call.snapshot.channel(&call.channel);
+        let notify = channel.map(|channel| channel.notify.clone()).unwrap_or_default();
+        let limit = channel.map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
         let record = Box::new(VoicemailRecord {
             id,
             call: call.id,
@@ -177,7 +175,7 @@ impl Engine {
         });
         self.voicemails.insert(id, call.id);
         call.voicemail = Some(record.clone());
-        self.outputs.push_back(Output::PrepareVoicemail(record));
+        self.outputs.push_back(Output::PrepareVoicemail { record, limit });
     }
 
     fn record(&mut self, call: &mut OngoingCall, _now: Now) {

@@ -14,7 +14,7 @@ use crate::core::record::{LegRecord, Record};
 use crate::core::snapshot::{CallerShown, Outbound, Trunk, User};
 use crate::core::time::Now;
 use crate::media::command::{Agreement, Codec, Direction, MediaCommand, MediaId};
-use crate::media::sdp::{self, LocalMedia};
+use crate::media::sdp::SdpSession;
 use crate::sip::flow::Flow;
 use crate::sip::message::{Host, NameAddr, Uri};
 use crate::sip::user_agent::{Body, Credentials, EndReason, Event, NextHop, OutgoingInvite};
@@ -36,8 +36,8 @@ pub(super) struct Leg {
     pub(super) trunk: Option<TrunkName>,
     pub(super) flow: Flow,
     pub(super) media: Option<MediaId>,
-    pub(super) local: Option<LocalMedia>,
-    pub(super) agreement: Option<Agreement>,
+    /// Its offers and answers.
+    pub(super) session: SdpSession,
     /// The other side was told to wait.
     pub(super) holds: bool,
     /// A 200 with our offer is out, and the answer comes with its ACK.
@@ -190,11 +190,13 @@ impl Engine {
         now: Now,
     ) -> Option<(LegId, LegKind)> {
         let leg = LegId(self.random.uuid(now.wall));
-        let (media, local) = match dial.kind {
+        let (media, session, offer) = match dial.kind {
             LegKind::Device => self.shared_media(call, &dial.flow, now)?,
             LegKind::External => {
-                let advertised = self.media_address(&dial.flow);
-                self.open_media(call.id, Some(leg), dial.flow.local.ip(), advertised, now)?
+                let (media, mut session) =
+                    self.open_media(call.id, Some(leg), &dial.flow, &call.codecs, now)?;
+                let offer = session.offer(Direction::SendRecv);
+                (media, session, offer)
             }
         };
         let record = LegRecord {
@@ -217,8 +219,7 @@ impl Engine {
                 trunk: dial.trunk,
                 flow: dial.flow,
                 media: Some(media),
-                local: Some(local.clone()),
-                agreement: None,
+                session,
                 holds: false,
                 answer_awaited: false,
                 ending: false,
@@ -233,7 +234,7 @@ impl Engine {
             from: dial.from,
             to: dial.to,
             headers: dial.headers,
-            body: Some(Body::sdp(sdp::offer(&local))),
+            body: Some(Body::sdp(offer)),
             route: Vec::new(),
             next_hop: dial.next_hop,
             credentials: dial.credentials,
@@ -248,20 +249,36 @@ impl Engine {
         call: &mut OngoingCall,
         flow: &Flow,
         now: Now,
-    ) -> Option<(MediaId, LocalMedia)> {
+    ) -> Option<(MediaId, SdpSession, Bytes)> {
         let bound = flow.local.ip();
         let advertised = self.media_address(flow);
-        if let Some(shared) = call
+        let known = |shared: &&SharedMedia| {
+            shared.bound == bound
+                && shared.advertised == advertised
+                && shared.signalling == flow.remote.ip()
+        };
+        if let Some(shared) = call.device_media.iter().find(known) {
+            return Some((shared.media, shared.session.clone(), shared.offer.clone()));
+        }
+        let open = call
             .device_media
             .iter()
-            .find(|shared| shared.bound == bound && shared.local.address == advertised)
-        {
-            return Some((shared.media, shared.local.clone()));
-        }
-        let (media, local) = self.open_media(call.id, None, bound, advertised, now)?;
-        let local = local.with_codecs(&call.codecs);
-        call.device_media.push(SharedMedia { bound, media, local: local.clone() });
-        Some((media, local))
+            .find(|shared| shared.bound == bound && shared.advertised == advertised)
+            .map(|shared| (shared.media, shared.session.towards(flow.remote.ip())));
+        let (media, mut session) = match open {
+            Some(open) => open,
+            None => self.open_media(call.id, None, flow, &call.codecs, now)?,
+        };
+        let offer = session.offer(Direction::SendRecv);
+        call.device_media.push(SharedMedia {
+            bound,
+            advertised,
+            signalling: flow.remote.ip(),
+            media,
+            session: session.clone(),
+            offer: offer.clone(),
+        });
+        Some((media, session, offer))
     }
 
     /// Cancels a leg that has not been answered.
@@ -326,7 +343,7 @@ impl Engine {
 
     /// The codec that the caller should get, so that nothing need be converted.
     pub(super) fn codec_of(&self, leg: LegId) -> Option<Codec> {
-        self.legs.get(&leg).and_then(|leg| leg.agreement.as_ref()).map(|agreed| agreed.codec)
+        self.legs.get(&leg).and_then(|leg| leg.session.agreed()).map(|agreed| agreed.codec)
     }
 
     /// Answers the caller's INVITE, once.
@@ -336,10 +353,9 @@ impl Engine {
         if entry.record.answered.is_some() {
             return;
         }
-        let Some(local) = entry.local.clone() else { return };
         let (body, agreement) = match &call.offer {
-            None => (sdp::offer(&local), None),
-            Some(offer) => match sdp::answer(offer, &local, prefer, entry.flow.remote.ip()) {
+            None => (entry.session.offer(Direction::SendRecv), None),
+            Some(offer) => match entry.session.answer(offer, prefer, Direction::SendRecv) {
                 Ok((body, agreement)) => (body, Some(agreement)),
                 Err(error) => {
                     let detail = format!("the caller's offer could not be answered: {error}");
@@ -362,9 +378,7 @@ impl Engine {
     }
 
     fn agree(&mut self, leg: LegId, agreement: Agreement) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
-        entry.agreement = Some(agreement.clone());
-        if let Some(media) = entry.media {
+        if let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) {
             self.send_media(MediaCommand::Agree { media, agreement });
         }
     }
@@ -457,13 +471,9 @@ impl Engine {
             return;
         }
         let call = entry.call;
-        let remote = entry.flow.remote.ip();
-        let agreed = match (&entry.local, &body) {
-            (Some(local), Some(body)) => {
-                sdp::accept(local, &body.bytes, remote).map_err(|error| error.to_string())
-            }
-            (_, None) => Err("its 200 had no session description".to_owned()),
-            (None, _) => Err("it was made no offer".to_owned()),
+        let agreed = match &body {
+            Some(body) => entry.session.accept(&body.bytes).map_err(|error| error.to_string()),
+            None => Err("its 200 had no session description".to_owned()),
         };
         match agreed {
             Ok(agreement) => {
@@ -501,8 +511,7 @@ impl Engine {
         if !std::mem::replace(&mut entry.answer_awaited, false) {
             return;
         }
-        let Some(local) = &entry.local else { return };
-        match sdp::accept(local, &body.bytes, entry.flow.remote.ip()) {
+        match entry.session.accept(&body.bytes) {
             Ok(agreement) => {
                 self.agree(leg, agreement.clone());
                 self.hold_changed(leg, agreement.direction, now);
@@ -525,17 +534,16 @@ impl Engine {
     /// One side wants another session: answered here, on its own leg, never carried to the other.
     fn offered(&mut self, leg: LegId, body: Option<Body>, now: Now) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
-        let Some(local) = &mut entry.local else { return };
-        local.next_version();
-        let local = local.clone();
         let result = match &body {
             None => {
                 entry.answer_awaited = true;
-                Ok((sdp::offer(&local), None))
+                Ok((entry.session.offer(Direction::SendRecv), None))
             }
             Some(body) => {
-                let prefer = entry.agreement.as_ref().map(|agreed| agreed.codec);
-                sdp::answer(&body.bytes, &local, prefer, entry.flow.remote.ip())
+                let prefer = entry.session.agreed().map(|agreed| agreed.codec);
+                entry
+                    .session
+                    .answer(&body.bytes, prefer, Direction::SendRecv)
                     .map(|(answer, agreement)| (answer, Some(agreement)))
             }
         };

@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use super::ongoing::OngoingCall;
 use super::{Engine, Output, addresses};
 use crate::core::call::{self, Side};
 use crate::core::id::{CallId, LegId};
 use crate::core::time::Now;
-use crate::media::command::{MediaCommand, MediaEvent, MediaId};
-use crate::media::sdp::LocalMedia;
+use crate::media::command::{Codec, MediaCommand, MediaEvent, MediaId};
+use crate::media::sdp::{LocalMedia, SdpSession};
+use crate::sip::flow::Flow;
 
 /// A media leg in use.
 #[derive(Debug)]
@@ -27,8 +30,13 @@ pub(super) struct MediaUse {
 #[derive(Clone, Debug)]
 pub(super) struct SharedMedia {
     pub(super) bound: IpAddr,
+    pub(super) advertised: IpAddr,
+    /// Where the devices' signalling comes from.
+    pub(super) signalling: IpAddr,
     pub(super) media: MediaId,
-    pub(super) local: LocalMedia,
+    /// As it stands after the offer; each device's leg goes on with its own.
+    pub(super) session: SdpSession,
+    pub(super) offer: Bytes,
 }
 
 impl Engine {
@@ -37,10 +45,11 @@ impl Engine {
         &mut self,
         call: CallId,
         leg: Option<LegId>,
-        bound: IpAddr,
-        advertised: IpAddr,
+        flow: &Flow,
+        codecs: &[Codec],
         now: Now,
-    ) -> Option<(MediaId, LocalMedia)> {
+    ) -> Option<(MediaId, SdpSession)> {
+        let advertised = self.media_address(flow);
         let port = self.ports.take(now.mono)?;
         self.next_media = self.next_media.saturating_add(1);
         let media = MediaId(self.next_media);
@@ -48,12 +57,17 @@ impl Engine {
         self.send_media(MediaCommand::Open {
             media,
             call,
-            address: bound,
+            address: flow.local.ip(),
             port,
             seed: self.random.next_u64(),
         });
-        let local = LocalMedia::new(advertised, port, self.random.next_u64());
-        Some((media, local))
+        let local = LocalMedia {
+            address: advertised,
+            port,
+            codecs: codecs.to_vec(),
+            signalling: flow.remote.ip(),
+        };
+        Some((media, SdpSession::new(local, self.random.next_u64())))
     }
 
     pub(super) fn send_media(&mut self, command: MediaCommand) {

@@ -20,6 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ipnet::IpNet;
@@ -114,7 +115,12 @@ pub enum Output {
     Store(Box<Record>),
     /// Write the voicemail's record beside where its audio will be, synced;
     /// [`Input::VoicemailPrepared`] follows.
-    PrepareVoicemail(Box<VoicemailRecord>),
+    PrepareVoicemail {
+        /// The record.
+        record: Box<VoicemailRecord>,
+        /// The longest length, for which space is set aside.
+        limit: Duration,
+    },
     /// The voicemail's audio is complete and counts: write its record and tell who is to be told.
     KeepVoicemail(Box<VoicemailRecord>, Option<Box<Notice>>),
     /// The voicemail does not count: remove record and audio.

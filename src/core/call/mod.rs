@@ -18,7 +18,7 @@ pub use timer::Timer;
 use crate::core::desk::OfferEnd;
 use crate::core::id::LegId;
 use crate::core::name::{PromptName, UserName};
-use crate::core::record::CallOutcome;
+use crate::core::record::{CallOutcome, SHORTEST_VOICEMAIL};
 use crate::core::routing::{Attempt, Cause, Decision, Outcome, Selection, VoicemailReason};
 use crate::core::time::{Mono, Now};
 use crate::media::command::RecordingEnd;
@@ -32,9 +32,6 @@ const REPEAT_RINGING: Duration = Duration::from_secs(60);
 /// How long a device may take to its first provisional answer; a phone that is on answers within a
 /// few hundred milliseconds, and 4 s are three retransmissions lost on the way.
 const FIRST_ANSWER: Duration = Duration::from_secs(4);
-
-/// The shortest voicemail that is kept: what is shorter is somebody hanging up after the beep.
-pub const SHORTEST_VOICEMAIL: Duration = Duration::from_secs(2);
 
 /// How long the disk may take to make the voicemail's record after the prompt has ended.
 const PREPARE_VOICEMAIL: Duration = Duration::from_secs(3);

@@ -80,6 +80,16 @@ impl SdpSession {
         }
     }
 
+    /// The same media offered to a device whose signalling comes from elsewhere; nothing has been
+    /// said to that one yet.
+    pub fn towards(&self, signalling: IpAddr) -> SdpSession {
+        let local = LocalMedia {
+            signalling,
+            ..self.local.clone()
+        };
+        SdpSession::new(local, self.id << 2)
+    }
+
     /// What was agreed on last.
     pub fn agreed(&self) -> Option<&Agreement> {
         self.agreed.as_ref()
