@@ -60,7 +60,7 @@ impl Engine {
         now: Now,
     ) {
         if self.draining.is_some() {
-            self.user_agent.refuse(key, request.response(503), now.mono);
+            self.user_agent.refuse(key, 503, &[], now.mono);
             return;
         }
         let snapshot = Arc::clone(&self.snapshot);
@@ -70,7 +70,12 @@ impl Engine {
                 Ok(user) => Origin::User(user),
                 Err(challenge) => {
                     self.count_refused(request, flow, now);
-                    self.user_agent.refuse(key, *challenge, now.mono);
+                    let headers: Vec<(String, String)> = challenge
+                        .headers
+                        .values("WWW-Authenticate")
+                        .map(|value| ("WWW-Authenticate".to_owned(), value.to_owned()))
+                        .collect();
+                    self.user_agent.refuse(key, challenge.status, &headers, now.mono);
                     return;
                 }
             },
@@ -95,7 +100,7 @@ impl Engine {
                         now,
                         format!("{} call for {number} from {}: {error}", error.status(), flow.remote.ip()),
                     );
-                    self.user_agent.refuse(key, request.response(error.status()), now.mono);
+                    self.user_agent.refuse(key, error.status(), &[], now.mono);
                     return;
                 }
             },
@@ -109,7 +114,7 @@ impl Engine {
         let leg = LegId(self.random.uuid(now.wall));
         let Some(channel) = snapshot.channel_of_number(&number).map(|channel| channel.name.clone())
         else {
-            self.user_agent.refuse(key, request.response(404), now.mono);
+            self.user_agent.refuse(key, 404, &[], now.mono);
             return;
         };
         let Some((caller_media, session)) =
@@ -124,7 +129,7 @@ impl Engine {
                     range.end()
                 ),
             );
-            self.user_agent.refuse(key, request.response(503), now.mono);
+            self.user_agent.refuse(key, 503, &[], now.mono);
             return;
         };
         let trunk = match &origin {
@@ -271,7 +276,7 @@ impl Engine {
             Outcome::Ring(_) | Outcome::Wait { .. } | Outcome::Voicemail { .. } => 404,
         };
         self.keep_refusal(request, snapshot, trunk, dialled, number, &decision, now);
-        self.user_agent.refuse(key, request.response(status), now.mono);
+        self.user_agent.refuse(key, status, &[], now.mono);
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a different part of one INVITE")]
@@ -345,7 +350,7 @@ impl Engine {
             dialled.request_uri.as_deref(),
             turned.times,
             turned.since,
-            now,
+            now.wall,
         );
         self.warn(now, text);
     }

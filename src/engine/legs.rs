@@ -326,7 +326,7 @@ impl Engine {
         let unanswered_caller = entry.user.is_none() && entry.record.answered.is_none();
         match status {
             Some(status) if unanswered_caller => {
-                self.user_agent.reject(leg, status, Vec::new(), now.mono);
+                self.user_agent.reject(leg, status, &[], now.mono);
             }
             _ => self.user_agent.hang_up(leg, reason, now.mono),
         }
@@ -370,7 +370,7 @@ impl Engine {
         entry.answer_awaited = agreement.is_none();
         let record = entry.record.clone();
         self.store(Record::Leg(record));
-        self.user_agent.answer(leg, Vec::new(), Body::sdp(body), now.mono);
+        self.user_agent.answer(leg, &[], &Body::sdp(body), now.mono);
         call.record.answered = Some(now.wall);
         if let Some(agreement) = agreement {
             self.agree(leg, agreement);

@@ -54,12 +54,13 @@ impl Engine {
         self.next_media = self.next_media.saturating_add(1);
         let media = MediaId(self.next_media);
         self.media.insert(media, MediaUse { call, port, leg, advertised, closing: false });
+        let seed = self.random.next_u64();
         self.send_media(MediaCommand::Open {
             media,
             call,
             address: flow.local.ip(),
             port,
-            seed: self.random.next_u64(),
+            seed,
         });
         let local = LocalMedia {
             address: advertised,

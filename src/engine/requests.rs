@@ -4,7 +4,6 @@
 use super::{Engine, Output};
 use crate::core::name::{TrunkName, UserName};
 use crate::core::number::Country;
-use crate::core::record::Record;
 use crate::core::routing::DeviceFacts;
 use crate::core::snapshot::{Snapshot, Trunk};
 use crate::core::time::Now;
