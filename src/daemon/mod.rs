@@ -1,5 +1,268 @@
 //! The daemon: wiring, signals, supervision. The only place that sees everything.
 
+mod inventory;
 mod load;
+mod outputs;
+mod resolve;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::core::snapshot::Snapshot;
+use crate::core::time::Mono;
+use crate::engine::{Engine, Input};
+use crate::media::recording::Recorder;
+use crate::media::worker::{self, MediaThreads};
+use crate::sip::transport::{Incoming, Limits, Transport};
 
 pub use load::load;
+use outputs::Outputs;
+
+/// Inputs that may wait for the engine besides SIP messages: media events, answers of the disk and
+/// of name servers. Each call has a handful at a time.
+const QUEUE: usize = 65_536;
+
+/// Messages taken from the transport before timers and media are looked at again.
+const BATCH: usize = 64;
+
+/// What `ringdesk run` was given.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the configuration.
+    pub config: PathBuf,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// The configuration, a socket or the store cannot be used at the start.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let loaded = match load(&options.config, 1) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => anyhow::bail!("the configuration cannot be used:\n{diagnostics}"),
+    };
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let snapshot = Arc::new(loaded.snapshot);
+    // One thread takes SIP and runs the engine, so that a message crosses no threads; media, disks
+    // and the database have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let result = runtime.block_on(Daemon::start(options, snapshot)?.serve());
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    result
+}
+
+/// Everything that runs.
+struct Daemon {
+    config: PathBuf,
+    snapshot: Arc<Snapshot>,
+    engine: Engine,
+    outputs: Outputs,
+    inputs: mpsc::Receiver<Input>,
+}
+
+/// What the daemon is to do with itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No new calls; those that run may go on until then.
+    Draining { until: Mono },
+    /// Every call was told to end; this is how long their last messages may take.
+    Ending { until: Mono },
+}
+
+/// How long goodbyes may take once every call was told to end: a BYE and two repetitions of it.
+const GOODBYES: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    fn start(options: &Options, snapshot: Arc<Snapshot>) -> anyhow::Result<Daemon> {
+        let (sender, inputs) = mpsc::channel(QUEUE);
+        let recorder = Arc::new(Recorder::new()?);
+        let events = sender.clone();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let media = MediaThreads::start(worker::thread_count(cores), recorder, move |event| {
+            // A full queue means that the engine stands still; calls have timers for what is missed.
+            let _ = events.try_send(Input::Media(event));
+        })?;
+        let mut seed = [0u8; 32];
+        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+        let environment = inventory::environment(&snapshot);
+        let engine = Engine::new(Arc::clone(&snapshot), environment, seed, clock::now());
+        let outputs = Outputs::new(&snapshot, media, sender)?;
+        Ok(Daemon { config: options.config.clone(), snapshot, engine, outputs, inputs })
+    }
+
+    async fn serve(mut self) -> anyhow::Result<()> {
+        let (transport, mut incoming) =
+            Transport::bind(&self.snapshot.settings.sip.listen, Limits::default()).await?;
+        self.outputs.listen(transport);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        self.announce();
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+        let mut phase = Phase::Serving;
+        let mut messages = Vec::with_capacity(BATCH);
+        loop {
+            if self.outputs.perform(&mut self.engine) {
+                break;
+            }
+            if let Phase::Ending { until } = phase
+                && clock::mono() >= until
+            {
+                break;
+            }
+            let wake = self.next_wake(phase);
+            tokio::select! {
+                biased;
+                count = incoming.recv_many(&mut messages, BATCH) => {
+                    anyhow::ensure!(count > 0, "the SIP sockets were closed");
+                    for message in messages.drain(..) {
+                        self.take_in(message);
+                    }
+                }
+                Some(input) = self.inputs.recv() => self.engine.handle(input, clock::now()),
+                _ = received(&mut hangup) => self.reload(),
+                _ = received(&mut terminate) => phase = self.end(phase),
+                _ = received(&mut interrupt) => phase = self.end(phase),
+                () = outputs::until(wake) => phase = self.time_came(phase),
+            }
+        }
+        info!("stopped");
+        Ok(())
+    }
+
+    fn announce(&self) {
+        let settings = &self.snapshot.settings;
+        for listen in &settings.sip.listen {
+            info!("SIP on {:?} {}", listen.protocol, listen.address);
+        }
+        let ports = &settings.media.ports;
+        let pairs = ports.end().saturating_sub(*ports.start()).saturating_add(1) / 2;
+        info!(
+            "UDP ports {}-{} for audio: enough for {} calls at once",
+            ports.start(),
+            ports.end(),
+            pairs / 2
+        );
+    }
+
+    fn take_in(&mut self, incoming: Incoming) {
+        let input = match incoming {
+            Incoming::Message { message, flow, at: _ } => Input::Received { message, flow },
+            Incoming::ConnectionClosed { flow } | Incoming::SendFailed { flow } => {
+                Input::FlowFailed { flow }
+            }
+            Incoming::Malformed { flow, error } => {
+                tracing::debug!("malformed message from {}: {error}", flow.remote);
+                return;
+            }
+        };
+        self.engine.handle(input, clock::now());
+        self.outputs.perform_now(&mut self.engine);
+    }
+
+    fn next_wake(&self, phase: Phase) -> Option<Mono> {
+        let phase_ends = match phase {
+            Phase::Serving => None,
+            Phase::Draining { until } | Phase::Ending { until } => Some(until),
+        };
+        self.engine.next_timeout().into_iter().chain(phase_ends).min()
+    }
+
+    fn time_came(&mut self, phase: Phase) -> Phase {
+        let now = clock::now();
+        self.engine.handle(Input::TimeCame, now);
+        match phase {
+            Phase::Draining { until } if now.mono >= until => self.shut_down(),
+            Phase::Serving | Phase::Draining { .. } | Phase::Ending { .. } => phase,
+        }
+    }
+
+    /// A first signal lets running calls end; a second one ends them.
+    fn end(&mut self, phase: Phase) -> Phase {
+        match phase {
+            Phase::Serving => {
+                let drain = self.snapshot.settings.drain;
+                info!("no new calls; those that run may go on for {} s", drain.as_secs());
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+                let now = clock::now();
+                self.engine.handle(Input::DrainBegan, now);
+                Phase::Draining { until: now.mono + drain }
+            }
+            Phase::Draining { .. } => self.shut_down(),
+            Phase::Ending { .. } => phase,
+        }
+    }
+
+    fn shut_down(&mut self) -> Phase {
+        let now = clock::now();
+        self.engine.handle(Input::ShutDown, now);
+        Phase::Ending { until: now.mono + GOODBYES }
+    }
+
+    /// Reads the configuration again. What is wrong with it leaves the old one in force.
+    fn reload(&mut self) {
+        let version = self.snapshot.version.saturating_add(1);
+        match load(&self.config, version) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    warn!("{warning}");
+                }
+                for change in needs_restart(&self.snapshot, &loaded.snapshot) {
+                    warn!("{change} takes effect after a restart");
+                }
+                self.snapshot = Arc::new(loaded.snapshot);
+                info!("configuration {version} is in force for calls to come");
+                let snapshot = Arc::clone(&self.snapshot);
+                self.outputs.adopt(&snapshot);
+                self.engine.handle(Input::Loaded(snapshot), clock::now());
+            }
+            Err(diagnostics) => {
+                error!(
+                    "the configuration was not reloaded, {} stays in force:\n{diagnostics}",
+                    self.snapshot.version
+                );
+                let errors = diagnostics.errors.len();
+                self.engine.handle(Input::ReloadRefused { errors }, clock::now());
+            }
+        }
+    }
+}
+
+async fn received(signal: &mut Signal) {
+    // `None` would mean that no more can come; then this waits for ever.
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What a reload cannot change, in words.
+fn needs_restart(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
+    let (old, new) = (&old.settings, &new.settings);
+    let changed = [
+        (old.sip.listen != new.sip.listen, "the change of [sip] listen"),
+        (old.media.ports != new.media.ports, "the change of [media] ports"),
+        (old.store.database != new.store.database, "the change of [store] url"),
+        (old.store.audio != new.store.audio, "the change of [store] audio"),
+    ];
+    changed.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+}
+
+/// The directory that holds what the daemon keeps besides audio: journal, mail queue, control socket.
+pub fn data_directory(snapshot: &Snapshot) -> PathBuf {
+    let database = &snapshot.settings.store.database;
+    database.parent().unwrap_or(Path::new(".")).to_owned()
+}

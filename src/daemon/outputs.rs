@@ -1,0 +1,120 @@
+//! Does what the engine asks for; nothing of it makes the engine wait.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::resolve;
+use crate::clock;
+use crate::core::record::VoicemailRecord;
+use crate::core::snapshot::{Outbound, Snapshot};
+use crate::core::time::Mono;
+use crate::engine::{Engine, Input, Output};
+use crate::media::recording;
+use crate::media::worker::MediaThreads;
+use crate::sip::transport::Transport;
+
+/// The edges, as the engine's outputs use them.
+pub(super) struct Outputs {
+    transport: Option<Transport>,
+    media: MediaThreads,
+    audio: PathBuf,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Outputs {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        media: MediaThreads,
+        inputs: mpsc::Sender<Input>,
+    ) -> anyhow::Result<Outputs> {
+        Ok(Outputs {
+            transport: None,
+            media,
+            audio: snapshot.settings.store.audio.clone(),
+            inputs,
+        })
+    }
+
+    pub(super) fn listen(&mut self, transport: Transport) {
+        self.transport = Some(transport);
+    }
+
+    /// Uses what a new configuration says, as far as that needs no restart.
+    pub(super) fn adopt(&mut self, _snapshot: &Snapshot) {}
+
+    /// Does everything that the engine asks for; true when it has drained.
+    pub(super) fn perform(&mut self, engine: &mut Engine) -> bool {
+        self.perform_now(engine)
+    }
+
+    pub(super) fn perform_now(&mut self, engine: &mut Engine) -> bool {
+        let mut drained = false;
+        while let Some(output) = engine.poll_output() {
+            match output {
+                Output::Send { flow, bytes } => {
+                    if let Some(transport) = &self.transport {
+                        transport.send(flow, bytes);
+                    }
+                }
+                Output::Media(command) => {
+                    if let Err(problem) = self.media.send(command) {
+                        error!("{problem}");
+                    }
+                }
+                Output::Store(_record) => {}
+                Output::PrepareVoicemail { record, limit } => self.prepare(*record, limit),
+                Output::KeepVoicemail(record, _notice) => self.complete(*record),
+                Output::DiscardVoicemail(mut record) => {
+                    record.kept = false;
+                    self.complete(*record);
+                }
+                Output::Notify(_notice) => {}
+                Output::Resolve(target) => self.resolve(target),
+                Output::Tell { warning: false, text, .. } => info!("{text}"),
+                Output::Tell { warning: true, text, .. } => warn!("{text}"),
+                Output::Status { .. } => {}
+                Output::Drained => drained = true,
+            }
+        }
+        drained
+    }
+
+    fn prepare(&self, record: VoicemailRecord, limit: Duration) {
+        let (audio, inputs) = (self.audio.clone(), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = recording::begin(&audio, &record, limit);
+            let result = result.map(|_| ()).map_err(|problem| problem.to_string());
+            let _ = inputs.blocking_send(Input::VoicemailPrepared { id: record.id, result });
+        });
+    }
+
+    fn complete(&self, record: VoicemailRecord) {
+        let audio = self.audio.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(problem) = recording::complete(&audio, &record) {
+                error!("voicemail {}: {problem}", record.id);
+            }
+        });
+    }
+
+    fn resolve(&self, target: Outbound) {
+        let listening =
+            self.transport.as_ref().map(|transport| transport.listening().to_vec());
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let flow = resolve::resolve(&target, &listening.unwrap_or_default()).await;
+            let _ = inputs.send(Input::Resolved { target, flow }).await;
+        });
+    }
+}
+
+/// Waits until `at`; for ever without one.
+pub(super) async fn until(at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(clock::instant(at).into()).await,
+        None => std::future::pending().await,
+    }
+}
