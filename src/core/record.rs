@@ -128,6 +128,8 @@ pub struct ConversationRecord {
     pub began: Wall,
     /// Who it is assigned to.
     pub assignee: Option<UserName>,
+    /// When it was closed; a call that somebody answered is closed when it ends.
+    pub closed: Option<Wall>,
 }
 
 /// What a conversation of a call is.

@@ -3,6 +3,7 @@
 mod inventory;
 mod load;
 mod outputs;
+mod recovery;
 mod resolve;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::engine::{Engine, Input};
 use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
 use crate::sip::transport::{Incoming, Limits, Transport};
+use crate::store::Store;
 
 pub use load::load;
 use outputs::Outputs;
@@ -58,7 +60,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let result = runtime.block_on(Daemon::start(options, snapshot)?.serve());
+    let daemon = Daemon::start(options, snapshot)?;
+    let result = runtime.block_on(daemon.serve());
     runtime.shutdown_timeout(Duration::from_secs(5));
     result
 }
@@ -99,7 +102,17 @@ impl Daemon {
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         let environment = inventory::environment(&snapshot);
         let engine = Engine::new(Arc::clone(&snapshot), environment, seed, clock::now());
-        let outputs = Outputs::new(&snapshot, media, sender)?;
+        let journal = data_directory(&snapshot).join("journal");
+        let database = &snapshot.settings.store.database;
+        if let Some(directory) = database.parent() {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("making the directory {}", directory.display()))?;
+        }
+        let store = Store::open(database, &journal, |text| warn!("{text}"))?;
+        let mut engine = engine;
+        recovery::restore_users(&mut engine, database)?;
+        let outputs = Outputs::new(&snapshot, media, store, sender);
+        recovery::finish_recordings(&snapshot, &outputs);
         Ok(Daemon { config: options.config.clone(), snapshot, engine, outputs, inputs })
     }
 

@@ -8,18 +8,20 @@ use tracing::{error, info, warn};
 
 use super::resolve;
 use crate::clock;
-use crate::core::record::VoicemailRecord;
+use crate::core::record::{Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input, Output};
 use crate::media::recording;
 use crate::media::worker::MediaThreads;
 use crate::sip::transport::Transport;
+use crate::store::Store;
 
 /// The edges, as the engine's outputs use them.
 pub(super) struct Outputs {
     transport: Option<Transport>,
     media: MediaThreads,
+    store: Store,
     audio: PathBuf,
     inputs: mpsc::Sender<Input>,
 }
@@ -28,14 +30,16 @@ impl Outputs {
     pub(super) fn new(
         snapshot: &Snapshot,
         media: MediaThreads,
+        store: Store,
         inputs: mpsc::Sender<Input>,
-    ) -> anyhow::Result<Outputs> {
-        Ok(Outputs {
+    ) -> Outputs {
+        Outputs {
             transport: None,
             media,
+            store,
             audio: snapshot.settings.store.audio.clone(),
             inputs,
-        })
+        }
     }
 
     pub(super) fn listen(&mut self, transport: Transport) {
@@ -64,7 +68,7 @@ impl Outputs {
                         error!("{problem}");
                     }
                 }
-                Output::Store(_record) => {}
+                Output::Store(record) => self.keep(*record),
                 Output::PrepareVoicemail { record, limit } => self.prepare(*record, limit),
                 Output::KeepVoicemail(record, _notice) => self.complete(*record),
                 Output::DiscardVoicemail(mut record) => {
@@ -82,6 +86,13 @@ impl Outputs {
         drained
     }
 
+    /// The store never waits; what it cannot take any more is at least told of.
+    pub(super) fn keep(&self, record: Record) {
+        if !self.store.keep(record) {
+            error!("the disk is too slow for the journal: {} records are lost", self.store.lost());
+        }
+    }
+
     fn prepare(&self, record: VoicemailRecord, limit: Duration) {
         let (audio, inputs) = (self.audio.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {
@@ -89,6 +100,13 @@ impl Outputs {
             let result = result.map(|_| ()).map_err(|problem| problem.to_string());
             let _ = inputs.blocking_send(Input::VoicemailPrepared { id: record.id, result });
         });
+    }
+
+    /// A voicemail that a crash had cut short: told of like any other, then done with.
+    pub(super) fn finish_recovered(&self, _snapshot: &Snapshot, record: VoicemailRecord) {
+        if let Err(problem) = recording::complete(&self.audio, &record) {
+            error!("voicemail {}: {problem}", record.id);
+        }
     }
 
     fn complete(&self, record: VoicemailRecord) {

@@ -165,6 +165,7 @@ impl Engine {
             from: caller.number.clone(),
             began: now.wall,
             assignee: None,
+            closed: None,
         };
         self.user_agent.accept_leg(key, leg, self.sent_by(&flow), "ringdesk", now.mono);
         self.legs.insert(

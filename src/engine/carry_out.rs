@@ -208,12 +208,11 @@ impl Engine {
         call.record.outcome = Some(ending.outcome);
         call.record.detail = ending.detail.clone();
         self.store(Record::Call(call.record.clone()));
-        match ending.outcome {
-            CallOutcome::Answered | CallOutcome::Refused => {}
-            CallOutcome::Voicemail | CallOutcome::Missed | CallOutcome::Failed => {
-                self.store(Record::Conversation(call.conversation.clone()));
-            }
+        if let Some(user) = &ending.answered_by {
+            call.conversation.closed = Some(now.wall);
+            self.desk.conversation_closed(user);
         }
+        self.store(Record::Conversation(call.conversation.clone()));
         if ending.outcome == CallOutcome::Missed {
             let notice = notice(call, ending.detail.clone(), None);
             if !notice.to.is_empty() {

@@ -1,0 +1,208 @@
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::runtime::Runtime;
+
+use super::{Reader, Store};
+use crate::core::id::{CallId, ConversationId, RandomSource};
+use crate::core::name::{ChannelName, UserName};
+use crate::core::record::{
+    CallOutcome, CallRecord, ConversationItem, ConversationRecord, Record, RegistrationRecord,
+};
+use crate::core::time::Wall;
+
+struct Files {
+    directory: tempfile::TempDir,
+    complaints: Option<Receiver<String>>,
+}
+
+impl Files {
+    fn new() -> Files {
+        Files { directory: tempfile::tempdir().unwrap(), complaints: None }
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.directory.path().join("ringdesk.db")
+    }
+
+    fn open(&mut self) -> Store {
+        let (sender, complaints) = channel();
+        self.complaints = Some(complaints);
+        let journal = self.directory.path().join("journal");
+        Store::open(&self.database(), &journal, move |text| {
+            let _ = sender.send(text);
+        })
+        .unwrap()
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn call(number: u64) -> CallRecord {
+    let mut random = RandomSource::from_seed([u8::try_from(number % 251).unwrap(); 32]);
+    let began = Wall::from_seconds(1_700_000_000 + i64::try_from(number).unwrap());
+    CallRecord {
+        id: CallId(random.uuid(began)),
+        channel: Some(ChannelName::from("main-line")),
+        trunk: None,
+        from: Some("+4790000001".parse().unwrap()),
+        from_name: None,
+        to: "+4722334455".to_owned(),
+        began,
+        answered: None,
+        ended: None,
+        answered_by: None,
+        outcome: None,
+        detail: String::new(),
+        sip_call_id: format!("call-{number}"),
+        snapshot: 1,
+    }
+}
+
+fn count(database: &Path, table: &'static str) -> i64 {
+    runtime().block_on(async {
+        let mut connection = connect(database).await;
+        let sql = match table {
+            "calls" => "SELECT COUNT(*) FROM calls",
+            "registrations" => "SELECT COUNT(*) FROM registrations",
+            other => panic!("no table {other}"),
+        };
+        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+    })
+}
+
+async fn connect(database: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(database).connect().await.unwrap()
+}
+
+#[test]
+fn a_call_that_went_on_is_one_row_and_the_latest_of_it() {
+    let mut files = Files::new();
+    let store = files.open();
+    let mut record = call(1);
+    assert!(store.keep(Record::Call(record.clone())));
+    record.ended = Some(Wall::from_seconds(1_700_000_100));
+    record.outcome = Some(CallOutcome::Missed);
+    record.detail = "the caller hung up while ringing".to_owned();
+    assert!(store.keep(Record::Call(record.clone())));
+    drop(store);
+    runtime().block_on(async {
+        let mut reader = Reader::open(&files.database()).await.unwrap();
+        let found = reader.last(Some("+4722334455")).await.unwrap().unwrap();
+        assert_eq!(found.call, record.id);
+        assert_eq!(found.outcome.as_deref(), Some("missed"));
+        assert_eq!(reader.find("call-1").await.unwrap(), Some(found));
+        assert_eq!(reader.last(Some("+4799999999")).await.unwrap(), None);
+    });
+    assert_eq!(count(&files.database(), "calls"), 1);
+}
+
+#[test]
+fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
+    let mut files = Files::new();
+    let store = files.open();
+    let runtime = runtime();
+    let mut other = runtime.block_on(connect(&files.database()));
+    let lock = runtime.block_on(other.begin_with("BEGIN EXCLUSIVE")).unwrap();
+    // More than travels in memory, so that the rest is read from the journal.
+    let calls = 6_000u64;
+    for number in 0..calls {
+        let mut record = call(number);
+        record.id = CallId(uuid::Uuid::from_u128(u128::from(number) + 1));
+        assert!(store.keep(Record::Call(record)));
+    }
+    let complaint = files.complaints.as_ref().unwrap().recv().unwrap();
+    assert!(complaint.contains("records wait in the journal"), "{complaint}");
+    runtime.block_on(lock.rollback()).unwrap();
+    let relief = files.complaints.as_ref().unwrap().recv().unwrap();
+    assert_eq!(relief, "the database can be written again");
+    drop(store);
+    assert_eq!(count(&files.database(), "calls"), i64::try_from(calls).unwrap());
+}
+
+#[test]
+fn what_was_only_in_the_journal_becomes_rows_at_the_next_start() {
+    let mut files = Files::new();
+    let store = files.open();
+    assert!(store.keep(Record::Call(call(1))));
+    drop(store);
+    // As a crash leaves it: the journal is there, the database is not.
+    for name in ["ringdesk.db", "ringdesk.db-wal", "ringdesk.db-shm"] {
+        let _ = std::fs::remove_file(files.directory.path().join(name));
+    }
+    let store = files.open();
+    assert_eq!(count(&files.database(), "calls"), 1);
+    assert!(store.keep(Record::Call(call(2))));
+    drop(store);
+    drop(files.open());
+    assert_eq!(count(&files.database(), "calls"), 2);
+}
+
+#[test]
+fn a_registration_survives_until_it_ends_or_runs_out() {
+    let mut files = Files::new();
+    let store = files.open();
+    let registration = |contact: &str, expires| RegistrationRecord {
+        user: UserName::from("anna"),
+        contact: contact.to_owned(),
+        protocol: "udp".to_owned(),
+        local: "127.0.0.1:5060".to_owned(),
+        remote: "127.0.0.1:5070".to_owned(),
+        call_id: "r".to_owned(),
+        cseq: 1,
+        user_agent: None,
+        registered: Wall::from_seconds(1_700_000_000),
+        expires: Wall::from_seconds(expires),
+    };
+    for (contact, expires) in [("sip:a@x", 1_700_003_600), ("sip:b@x", 1_700_003_600), ("sip:c@x", 1_700_000_060)] {
+        assert!(store.keep(Record::Registered(registration(contact, expires))));
+    }
+    let gone = Record::Unregistered { user: UserName::from("anna"), contact: "sip:b@x".to_owned() };
+    assert!(store.keep(gone));
+    drop(store);
+    runtime().block_on(async {
+        let mut reader = Reader::open(&files.database()).await.unwrap();
+        let left = reader.registrations(Wall::from_seconds(1_700_000_061)).await.unwrap();
+        assert_eq!(left, [registration("sip:a@x", 1_700_003_600)]);
+    });
+}
+
+#[test]
+fn how_busy_a_user_was_is_known_after_a_restart() {
+    let mut files = Files::new();
+    let store = files.open();
+    let mut record = call(1);
+    record.answered_by = Some(UserName::from("anna"));
+    record.ended = Some(Wall::from_seconds(1_700_000_100));
+    let conversation = ConversationRecord {
+        id: ConversationId(uuid::Uuid::from_u128(7)),
+        call: record.id,
+        channel: ChannelName::from("main-line"),
+        item: ConversationItem::Voicemail,
+        from: None,
+        began: record.began,
+        assignee: Some(UserName::from("anna")),
+        closed: None,
+    };
+    store.keep(Record::Call(record.clone()));
+    store.keep(Record::Conversation(conversation.clone()));
+    store.keep(Record::Assignment(crate::core::record::AssignmentRecord {
+        conversation: conversation.id,
+        user: UserName::from("anna"),
+        at: Wall::from_seconds(1_700_000_050),
+        decision: None,
+    }));
+    drop(store);
+    runtime().block_on(async {
+        let mut reader = Reader::open(&files.database()).await.unwrap();
+        let loads = reader.loads().await.unwrap();
+        let [(user, load)] = loads.as_slice() else { panic!("{loads:?}") };
+        assert_eq!(&**user, "anna");
+        assert_eq!(load.open_conversations, 1);
+        assert_eq!(load.last_assigned, Some(Wall::from_seconds(1_700_000_050)));
+        assert_eq!(load.last_call_ended, Some(Wall::from_seconds(1_700_000_100)));
+    });
+}

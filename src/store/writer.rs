@@ -1,0 +1,358 @@
+//! The two threads that write: one to the journal, one from there to the database.
+//!
+//! Records travel from the first thread to the second in memory while that keeps up. Where the queue
+//! between them is full (the database is locked, or slow), they are left out of it, and the second
+//! thread reads them from the journal when it has come so far. Each message says which part of the
+//! journal it stands for, and how far the database has come stands in the database itself, so that a
+//! record becomes a row once, whatever happens in between.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use sqlx::{Connection, Row, SqliteConnection};
+use tokio::runtime::Runtime;
+
+use super::journal::{self, Journal, Position};
+use super::rows::Batch;
+use super::{StoreError, open};
+use crate::core::record::Record;
+
+/// Records that may wait for the journal: some seconds of the busiest hour, while a disk hangs.
+const WAITING: usize = 65_536;
+
+/// Records that may travel in memory from the journal to the database; beyond it they are read from
+/// the journal again.
+const IN_MEMORY: usize = 4_096;
+
+/// Records to a transaction.
+const BATCH: usize = 512;
+
+/// How long records are collected into one transaction: soon enough for `explain` a moment after the
+/// call, rare enough to cost little.
+const COLLECT: Duration = Duration::from_millis(200);
+
+/// How soon the journal is on the disk itself after it was written.
+const SYNC: Duration = Duration::from_millis(100);
+
+/// How long until a database that could not be written to is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The way in. Dropping it writes what is waiting, as far as the database takes it at once; the rest
+/// stays in the journal for the next start.
+#[derive(Debug)]
+pub struct Store {
+    records: Option<SyncSender<Record>>,
+    lost: Arc<AtomicU64>,
+    closing: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// From the journal to the database: this part of the journal.
+#[derive(Debug)]
+struct Part {
+    from: Position,
+    until: Position,
+    /// The record that it holds; none: read it from the journal.
+    record: Option<Record>,
+}
+
+impl Store {
+    /// Opens database and journal, applies what a crash had left in the journal, and starts the
+    /// threads. `complain` is told in words when the disk or the database fails, and when it works
+    /// again.
+    ///
+    /// # Errors
+    /// The database or the journal cannot be opened.
+    pub fn open(
+        database: &Path,
+        journal: &Path,
+        complain: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Store, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StoreError::Thread)?;
+        let connection = runtime.block_on(open(database))?;
+        let failed = |source| StoreError::Journal { path: journal.to_owned(), source };
+        let writing = Journal::open(journal).map_err(failed)?;
+        let complain: Arc<dyn Fn(String) + Send + Sync> = Arc::new(complain);
+        let closing = Arc::new(AtomicBool::new(false));
+
+        let mut applier = Applier {
+            runtime,
+            connection,
+            directory: journal.to_owned(),
+            applied: Position::default(),
+            complain: Arc::clone(&complain),
+            closing: Arc::clone(&closing),
+        };
+        applier.applied = applier.applied_before()?;
+        if let Err(error) = applier.catch_up(writing.end()) {
+            // The rest follows once the database can be written to.
+            complain(format!("the journal could not be applied yet: {error}"));
+        }
+
+        let (records, waiting) = sync_channel(WAITING);
+        let (parts, arriving) = sync_channel(IN_MEMORY);
+        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            Builder::new().name(name.to_owned()).spawn(work).map_err(StoreError::Thread)
+        };
+        let journaling = Journaling {
+            journal: writing,
+            parts,
+            behind: None,
+            complain,
+            closing: Arc::clone(&closing),
+        };
+        let threads = vec![
+            start("journal", Box::new(move || journaling.run(&waiting)))?,
+            start("database", Box::new(move || applier.run(&arriving)))?,
+        ];
+        Ok(Store { records: Some(records), lost: Arc::default(), closing, threads })
+    }
+
+    /// Takes a record in; never waits. Returns false where the disk has hung for so long that there
+    /// is no room: the record is lost, and counted.
+    pub fn keep(&self, record: Record) -> bool {
+        let kept = self.records.as_ref().is_some_and(|records| records.try_send(record).is_ok());
+        if !kept {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        kept
+    }
+
+    /// How many records were lost.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.records = None;
+        self.closing.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread of the journal.
+struct Journaling {
+    journal: Journal,
+    parts: SyncSender<Part>,
+    /// From where on the other thread was not told.
+    behind: Option<Position>,
+    complain: Arc<dyn Fn(String) + Send + Sync>,
+    /// Nobody waits any more.
+    closing: Arc<AtomicBool>,
+}
+
+impl Journaling {
+    fn run(mut self, records: &Receiver<Record>) {
+        let mut lines = Vec::new();
+        loop {
+            let idle = if self.journal.is_unsynced() || self.behind.is_some() {
+                records.recv_timeout(SYNC)
+            } else {
+                records.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match idle {
+                Ok(record) => {
+                    self.append(record, &mut lines);
+                    for _ in 1..BATCH {
+                        match records.try_recv() {
+                            Ok(record) => self.append(record, &mut lines),
+                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sync();
+                    self.tell(None);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.sync();
+        self.tell(None);
+    }
+
+    fn append(&mut self, record: Record, line: &mut Vec<u8>) {
+        line.clear();
+        if let Err(error) = serde_json::to_writer(&mut *line, &record) {
+            (self.complain)(format!("a record could not be written down: {error}"));
+            return;
+        }
+        line.push(b'\n');
+        let from = self.journal.end();
+        let mut complained = false;
+        while let Err(error) = self.journal.append(line) {
+            if !std::mem::replace(&mut complained, true) {
+                (self.complain)(format!("the journal cannot be written, calls go on: {error}"));
+            }
+            if self.closing.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::park_timeout(RETRY);
+        }
+        if complained {
+            (self.complain)("the journal can be written again".to_owned());
+        }
+        self.tell(Some((from, record)));
+    }
+
+    fn sync(&mut self) {
+        if self.journal.is_unsynced()
+            && let Err(error) = self.journal.sync()
+        {
+            (self.complain)(format!("the journal may not be on the disk: {error}"));
+        }
+    }
+
+    /// Tells the other thread of a record, and of all that it was not told of before.
+    fn tell(&mut self, record: Option<(Position, Record)>) {
+        let until = self.journal.end();
+        let part = match (self.behind, record) {
+            (None, None) => return,
+            (None, Some((from, record))) => Part { from, until, record: Some(record) },
+            (Some(from), _) => Part { from, until, record: None },
+        };
+        let from = part.from;
+        match self.parts.try_send(part) {
+            Ok(()) => self.behind = None,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.behind = Some(from),
+        }
+    }
+}
+
+/// The thread of the database.
+struct Applier {
+    runtime: Runtime,
+    connection: SqliteConnection,
+    directory: PathBuf,
+    applied: Position,
+    complain: Arc<dyn Fn(String) + Send + Sync>,
+    /// Nobody waits any more.
+    closing: Arc<AtomicBool>,
+}
+
+impl Applier {
+    fn run(mut self, parts: &Receiver<Part>) {
+        while let Ok(first) = parts.recv() {
+            let mut waiting = vec![first];
+            // What follows within a moment goes into the same transaction; of each row only the
+            // latest is written.
+            while waiting.len() < BATCH {
+                match parts.recv_timeout(COLLECT) {
+                    Ok(part) => waiting.push(part),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            self.apply_patiently(&waiting);
+        }
+        let _ = self.runtime.block_on(self.connection.close());
+    }
+
+    /// Applies parts, however long the database is locked; when the daemon ends, tries once.
+    fn apply_patiently(&mut self, parts: &[Part]) {
+        let mut complained = false;
+        loop {
+            match self.apply(parts) {
+                Ok(()) => break,
+                Err(error) => {
+                    if !std::mem::replace(&mut complained, true) {
+                        (self.complain)(format!(
+                            "the database cannot be written, records wait in the journal: {error}"
+                        ));
+                    }
+                    if self.closing.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    std::thread::park_timeout(RETRY);
+                }
+            }
+        }
+        if complained {
+            (self.complain)("the database can be written again".to_owned());
+        }
+    }
+
+    fn apply(&mut self, parts: &[Part]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let mut at = self.applied;
+        for part in parts {
+            match &part.record {
+                _ if part.until <= at => {}
+                Some(record) if part.from <= at => {
+                    batch.add(record.clone());
+                    at = part.until;
+                }
+                Some(_) | None => {
+                    self.write(std::mem::take(&mut batch), at)?;
+                    self.catch_up(part.until)?;
+                    at = self.applied;
+                }
+            }
+        }
+        self.write(batch, at)
+    }
+
+    /// Applies the journal from where the database is, up to `until`.
+    fn catch_up(&mut self, until: Position) -> Result<(), StoreError> {
+        while self.applied < until {
+            let read = journal::read(&self.directory, self.applied, until, BATCH);
+            let (records, at, unreadable) = read.map_err(|source| self.journal_error(source))?;
+            if unreadable > 0 {
+                (self.complain)(format!("{unreadable} lines of the journal cannot be read"));
+            }
+            if at == self.applied {
+                break;
+            }
+            let mut batch = Batch::default();
+            for record in records {
+                batch.add(record);
+            }
+            self.write(batch, at)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: Batch, at: Position) -> Result<(), StoreError> {
+        if at == self.applied {
+            return Ok(());
+        }
+        let connection = &mut self.connection;
+        self.runtime.block_on(async {
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            batch.write(&mut transaction, at).await?;
+            transaction.commit().await
+        })?;
+        let before = std::mem::replace(&mut self.applied, at);
+        if before.segment < at.segment {
+            journal::forget_before(&self.directory, at).map_err(|e| self.journal_error(e))?;
+        }
+        Ok(())
+    }
+
+    fn applied_before(&mut self) -> Result<Position, StoreError> {
+        let connection = &mut self.connection;
+        let row = self.runtime.block_on(
+            sqlx::query("SELECT segment, place FROM journal WHERE id = 1").fetch_optional(connection),
+        )?;
+        let Some(row) = row else { return Ok(Position::default()) };
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(Position {
+            segment: unsigned(row.try_get(0)?),
+            offset: unsigned(row.try_get(1)?),
+        })
+    }
+
+    fn journal_error(&self, source: std::io::Error) -> StoreError {
+        StoreError::Journal { path: self.directory.clone(), source }
+    }
+}
