@@ -3,6 +3,7 @@
 mod check;
 pub mod hours;
 mod prompts;
+mod run;
 mod secret;
 
 use std::io;
@@ -25,6 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Check(check::Check),
     Hours(hours::Hours),
     Prompts(prompts::Prompts),
@@ -57,6 +59,7 @@ impl ConfigDirectory {
 /// Runs the command of the command line. What goes wrong is written to stderr.
 pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(check) => check::run(&check),
         Command::Hours(hours) => hours::run(&hours),
         Command::Prompts(prompts) => prompts::run(&prompts),

@@ -1,23 +1,33 @@
 //! `ringdesk run`: the daemon in the foreground.
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
+use tracing_subscriber::EnvFilter;
 
+use super::ConfigDirectory;
 use crate::daemon;
 
-/// Runs the daemon; logs go to stderr.
+/// Run the daemon in the foreground; logs go to stderr. SIGHUP reloads the configuration, SIGTERM
+/// ends it once its calls have ended.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The directory with the configuration.
-    #[arg(long, value_name = "DIR", default_value = "config")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    config: ConfigDirectory,
 }
 
-/// Runs until SIGTERM or SIGINT; SIGHUP reloads.
+/// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// See [`daemon::run`].
-pub fn run(arguments: Run) -> anyhow::Result<()> {
-    daemon::run(&daemon::Options { config: arguments.config })
+pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_from_env("RINGDESK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    daemon::run(&daemon::Options {
+        config: arguments.config.config.clone(),
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,15 +9,23 @@ use crate::engine::Environment;
 
 /// The networks that the machine is attached to, and media ports that other programs hold.
 pub(super) fn environment(snapshot: &Snapshot) -> Environment {
-    let taken_ports: Vec<u16> =
-        snapshot.settings.media.ports.clone().filter(|port| is_taken(*port)).collect();
+    let taken_ports: Vec<u16> = snapshot
+        .settings
+        .media
+        .ports
+        .clone()
+        .filter(|port| is_taken(*port))
+        .collect();
     if !taken_ports.is_empty() {
         tracing::warn!(
             "{} UDP ports of [media] ports are held by other programs and left out",
             taken_ports.len()
         );
     }
-    Environment { attached: attached_networks(), taken_ports }
+    Environment {
+        attached: attached_networks(),
+        taken_ports,
+    }
 }
 
 fn is_taken(port: u16) -> bool {
@@ -25,12 +33,16 @@ fn is_taken(port: u16) -> bool {
 }
 
 fn attached_networks() -> Vec<IpNet> {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
+        return Vec::new();
+    };
     interfaces
         .filter_map(|interface| {
             let address = ip_of(interface.address.as_ref()?)?;
             let mask = ip_of(interface.netmask.as_ref()?)?;
-            IpNet::with_netmask(address, mask).ok().map(|network| network.trunc())
+            IpNet::with_netmask(address, mask)
+                .ok()
+                .map(|network| network.trunc())
         })
         .collect()
 }

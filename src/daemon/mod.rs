@@ -80,9 +80,13 @@ struct Daemon {
 enum Phase {
     Serving,
     /// No new calls; those that run may go on until then.
-    Draining { until: Mono },
+    Draining {
+        until: Mono,
+    },
     /// Every call was told to end; this is how long their last messages may take.
-    Ending { until: Mono },
+    Ending {
+        until: Mono,
+    },
 }
 
 /// How long goodbyes may take once every call was told to end: a BYE and two repetitions of it.
@@ -113,7 +117,13 @@ impl Daemon {
         recovery::restore_users(&mut engine, database)?;
         let outputs = Outputs::new(&snapshot, media, store, sender);
         recovery::finish_recordings(&snapshot, &outputs);
-        Ok(Daemon { config: options.config.clone(), snapshot, engine, outputs, inputs })
+        Ok(Daemon {
+            config: options.config.clone(),
+            snapshot,
+            engine,
+            outputs,
+            inputs,
+        })
     }
 
     async fn serve(mut self) -> anyhow::Result<()> {
@@ -174,7 +184,11 @@ impl Daemon {
 
     fn take_in(&mut self, incoming: Incoming) {
         let input = match incoming {
-            Incoming::Message { message, flow, at: _ } => Input::Received { message, flow },
+            Incoming::Message {
+                message,
+                flow,
+                at: _,
+            } => Input::Received { message, flow },
             Incoming::ConnectionClosed { flow } | Incoming::SendFailed { flow } => {
                 Input::FlowFailed { flow }
             }
@@ -192,7 +206,11 @@ impl Daemon {
             Phase::Serving => None,
             Phase::Draining { until } | Phase::Ending { until } => Some(until),
         };
-        self.engine.next_timeout().into_iter().chain(phase_ends).min()
+        self.engine
+            .next_timeout()
+            .into_iter()
+            .chain(phase_ends)
+            .min()
     }
 
     fn time_came(&mut self, phase: Phase) -> Phase {
@@ -209,11 +227,16 @@ impl Daemon {
         match phase {
             Phase::Serving => {
                 let drain = self.snapshot.settings.drain;
-                info!("no new calls; those that run may go on for {} s", drain.as_secs());
+                info!(
+                    "no new calls; those that run may go on for {} s",
+                    drain.as_secs()
+                );
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
                 let now = clock::now();
                 self.engine.handle(Input::DrainBegan, now);
-                Phase::Draining { until: now.mono + drain }
+                Phase::Draining {
+                    until: now.mono + drain,
+                }
             }
             Phase::Draining { .. } => self.shut_down(),
             Phase::Ending { .. } => phase,
@@ -223,7 +246,9 @@ impl Daemon {
     fn shut_down(&mut self) -> Phase {
         let now = clock::now();
         self.engine.handle(Input::ShutDown, now);
-        Phase::Ending { until: now.mono + GOODBYES }
+        Phase::Ending {
+            until: now.mono + GOODBYES,
+        }
     }
 
     /// Reads the configuration again. What is wrong with it leaves the old one in force.
@@ -249,7 +274,8 @@ impl Daemon {
                     self.snapshot.version
                 );
                 let errors = diagnostics.errors.len();
-                self.engine.handle(Input::ReloadRefused { errors }, clock::now());
+                self.engine
+                    .handle(Input::ReloadRefused { errors }, clock::now());
             }
         }
     }
@@ -266,12 +292,28 @@ async fn received(signal: &mut Signal) {
 fn needs_restart(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
     let (old, new) = (&old.settings, &new.settings);
     let changed = [
-        (old.sip.listen != new.sip.listen, "the change of [sip] listen"),
-        (old.media.ports != new.media.ports, "the change of [media] ports"),
-        (old.store.database != new.store.database, "the change of [store] url"),
-        (old.store.audio != new.store.audio, "the change of [store] audio"),
+        (
+            old.sip.listen != new.sip.listen,
+            "the change of [sip] listen",
+        ),
+        (
+            old.media.ports != new.media.ports,
+            "the change of [media] ports",
+        ),
+        (
+            old.store.database != new.store.database,
+            "the change of [store] url",
+        ),
+        (
+            old.store.audio != new.store.audio,
+            "the change of [store] audio",
+        ),
     ];
-    changed.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    changed
+        .into_iter()
+        .filter(|(changed, _)| *changed)
+        .map(|(_, what)| what)
+        .collect()
 }
 
 /// The directory that holds what the daemon keeps besides audio: journal, mail queue, control socket.

@@ -77,8 +77,16 @@ impl Outputs {
                 }
                 Output::Notify(_notice) => {}
                 Output::Resolve(target) => self.resolve(target),
-                Output::Tell { warning: false, text, .. } => info!("{text}"),
-                Output::Tell { warning: true, text, .. } => warn!("{text}"),
+                Output::Tell {
+                    warning: false,
+                    text,
+                    ..
+                } => info!("{text}"),
+                Output::Tell {
+                    warning: true,
+                    text,
+                    ..
+                } => warn!("{text}"),
                 Output::Status { .. } => {}
                 Output::Drained => drained = true,
             }
@@ -89,7 +97,10 @@ impl Outputs {
     /// The store never waits; what it cannot take any more is at least told of.
     pub(super) fn keep(&self, record: Record) {
         if !self.store.keep(record) {
-            error!("the disk is too slow for the journal: {} records are lost", self.store.lost());
+            error!(
+                "the disk is too slow for the journal: {} records are lost",
+                self.store.lost()
+            );
         }
     }
 
@@ -98,7 +109,10 @@ impl Outputs {
         tokio::task::spawn_blocking(move || {
             let result = recording::begin(&audio, &record, limit);
             let result = result.map(|_| ()).map_err(|problem| problem.to_string());
-            let _ = inputs.blocking_send(Input::VoicemailPrepared { id: record.id, result });
+            let _ = inputs.blocking_send(Input::VoicemailPrepared {
+                id: record.id,
+                result,
+            });
         });
     }
 
@@ -119,8 +133,10 @@ impl Outputs {
     }
 
     fn resolve(&self, target: Outbound) {
-        let listening =
-            self.transport.as_ref().map(|transport| transport.listening().to_vec());
+        let listening = self
+            .transport
+            .as_ref()
+            .map(|transport| transport.listening().to_vec());
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let flow = resolve::resolve(&target, &listening.unwrap_or_default()).await;

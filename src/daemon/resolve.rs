@@ -33,7 +33,10 @@ async fn addresses(target: &Outbound) -> Result<Vec<SocketAddr>, String> {
     match tokio::time::timeout(PATIENCE, lookup).await {
         Ok(Ok(found)) => Ok(found.collect()),
         Ok(Err(error)) => Err(format!("looking up {} failed: {error}", target.host)),
-        Err(_) => Err(format!("looking up {} took longer than {PATIENCE:?}", target.host)),
+        Err(_) => Err(format!(
+            "looking up {} took longer than {PATIENCE:?}",
+            target.host
+        )),
     }
 }
 
@@ -47,7 +50,8 @@ fn flow_to(target: &Outbound, remote: SocketAddr, listening: &[Listen]) -> Resul
             format!("[sip] listen has no {protocol:?} address of {family} to reach {remote} from")
         })?;
     let ip = if listener.address.ip().is_unspecified() {
-        transport::local_address_for(remote).map_err(|error| format!("no way to {remote}: {error}"))?
+        transport::local_address_for(remote)
+            .map_err(|error| format!("no way to {remote}: {error}"))?
     } else {
         listener.address.ip()
     };

@@ -11,7 +11,9 @@ impl Engine {
     pub(super) fn media_address(&self, flow: &Flow) -> IpAddr {
         let own = flow.local.ip();
         match self.snapshot.settings.sip.public_address {
-            Some(public) if public.is_ipv4() == own.is_ipv4() && !self.is_local(flow.remote.ip()) => {
+            Some(public)
+                if public.is_ipv4() == own.is_ipv4() && !self.is_local(flow.remote.ip()) =>
+            {
                 public
             }
             _ => own,
@@ -53,7 +55,11 @@ impl Engine {
             Some(networks) => networks.iter().any(|network| network.contains(&address)),
             None => {
                 is_private(address)
-                    || self.environment.attached.iter().any(|network| network.contains(&address))
+                    || self
+                        .environment
+                        .attached
+                        .iter()
+                        .any(|network| network.contains(&address))
             }
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::legs::{Leg, octets};
 use super::ongoing::{OngoingCall, Shift};
 use super::{Engine, requests};
-use crate::core::call::{Call, LegKind};
+use crate::core::call::Call;
 use crate::core::id::{CallId, ConversationId, DecisionId, LegId};
 use crate::core::name::{TrunkName, UserName};
 use crate::core::number::{Country, PhoneNumber, to_e164};
@@ -17,7 +17,9 @@ use crate::core::record::{
     Record,
 };
 use crate::core::routing::refusal::{self, Dialled};
-use crate::core::routing::{Decision, Facts, Kind, Outcome, Request as Asked, Selection, To, words};
+use crate::core::routing::{
+    Decision, Facts, Kind, Outcome, Request as Asked, Selection, To, words,
+};
 use crate::core::snapshot::{CallerFrom, NumberFrom, Snapshot, Trunk};
 use crate::core::time::{Now, Wall};
 use crate::media::sdp;
@@ -75,7 +77,8 @@ impl Engine {
                         .values("WWW-Authenticate")
                         .map(|value| ("WWW-Authenticate".to_owned(), value.to_owned()))
                         .collect();
-                    self.user_agent.refuse(key, challenge.status, &headers, now.mono);
+                    self.user_agent
+                        .refuse(key, challenge.status, &headers, now.mono);
                     return;
                 }
             },
@@ -86,9 +89,19 @@ impl Engine {
         };
         let dialled = dialled_texts(request);
         let number = dialled_number(&snapshot, trunk, &dialled);
-        let known = number.as_ref().filter(|number| snapshot.numbers.contains_key(*number));
+        let known = number
+            .as_ref()
+            .filter(|number| snapshot.numbers.contains_key(*number));
         let Some(number) = known else {
-            self.refuse_unknown(key, request, &snapshot, &origin, &dialled, number.as_ref(), now);
+            self.refuse_unknown(
+                key,
+                request,
+                &snapshot,
+                &origin,
+                &dialled,
+                number.as_ref(),
+                now,
+            );
             return;
         };
         let codecs = match &offer {
@@ -98,21 +111,48 @@ impl Engine {
                 Err(error) => {
                     self.warn(
                         now,
-                        format!("{} call for {number} from {}: {error}", error.status(), flow.remote.ip()),
+                        format!(
+                            "{} call for {number} from {}: {error}",
+                            error.status(),
+                            flow.remote.ip()
+                        ),
                     );
                     self.user_agent.refuse(key, error.status(), &[], now.mono);
                     return;
                 }
             },
         };
-        self.begin_call(Beginning { key, request, offer: octets(offer), flow, origin, codecs, number: number.clone(), snapshot }, now);
+        self.begin_call(
+            Beginning {
+                key,
+                request,
+                offer: octets(offer),
+                flow,
+                origin,
+                codecs,
+                number: number.clone(),
+                snapshot,
+            },
+            now,
+        );
     }
 
     fn begin_call(&mut self, beginning: Beginning<'_>, now: Now) {
-        let Beginning { key, request, offer, flow, origin, codecs, number, snapshot } = beginning;
+        let Beginning {
+            key,
+            request,
+            offer,
+            flow,
+            origin,
+            codecs,
+            number,
+            snapshot,
+        } = beginning;
         let id = CallId(self.random.uuid(now.wall));
         let leg = LegId(self.random.uuid(now.wall));
-        let Some(channel) = snapshot.channel_of_number(&number).map(|channel| channel.name.clone())
+        let Some(channel) = snapshot
+            .channel_of_number(&number)
+            .map(|channel| channel.name.clone())
         else {
             self.user_agent.refuse(key, 404, &[], now.mono);
             return;
@@ -167,13 +207,13 @@ impl Engine {
             assignee: None,
             closed: None,
         };
-        self.user_agent.accept_leg(key, leg, self.sent_by(&flow), "ringdesk", now.mono);
+        self.user_agent
+            .accept_leg(key, leg, self.sent_by(&flow), "ringdesk", now.mono);
         self.legs.insert(
             leg,
             Leg {
                 call: id,
                 user: None,
-                kind: LegKind::Device,
                 trunk: trunk.map(|trunk| trunk.name.clone()),
                 flow,
                 media: Some(caller_media),
@@ -185,7 +225,11 @@ impl Engine {
                     id: leg,
                     call: id,
                     user: None,
-                    uri: request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default(),
+                    uri: request
+                        .headers
+                        .from()
+                        .map(|from| from.uri.to_string())
+                        .unwrap_or_default(),
                     began: now.wall,
                     answered: None,
                     ended: None,
@@ -198,11 +242,7 @@ impl Engine {
         // The item in the inbox stands before anyone rings: whatever happens next, a call that
         // nobody took is there to be seen.
         self.store(Record::Conversation(conversation.clone()));
-        let placed_by = match origin {
-            Origin::Trunk(_) => None,
-            Origin::User(user) => Some(user),
-        };
-        if let Some(user) = &placed_by {
+        if let Origin::User(user) = &origin {
             self.desk.placed(id, user);
         }
         let call = OngoingCall {
@@ -218,7 +258,6 @@ impl Engine {
             },
             snapshot: Arc::clone(&snapshot),
             caller_leg: leg,
-            placed_by,
             anonymous: caller.anonymous,
             hops: request
                 .headers
@@ -235,7 +274,8 @@ impl Engine {
             conversation,
             voicemail: None,
             last_decision: None,
-            shift: asked_time(request, &flow).map_or_else(Shift::default, |at| Shift::between(now.wall, at)),
+            shift: asked_time(request, &flow)
+                .map_or_else(Shift::default, |at| Shift::between(now.wall, at)),
             deadline: None,
         };
         self.calls_taken = self.calls_taken.saturating_add(1);
@@ -244,7 +284,10 @@ impl Engine {
     }
 
     /// A number that no channel has: refused, with the sentence that tells why, kept like any decision.
-    #[expect(clippy::too_many_arguments, reason = "each is a different part of one INVITE")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different part of one INVITE"
+    )]
     fn refuse_unknown(
         &mut self,
         key: ServerKey,
@@ -280,7 +323,10 @@ impl Engine {
         self.user_agent.refuse(key, status, &[], now.mono);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a different part of one INVITE")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different part of one INVITE"
+    )]
     fn keep_refusal(
         &mut self,
         request: &Request,
@@ -342,7 +388,9 @@ impl Engine {
         if self.registrar.knows_source(flow.remote.ip()) {
             return;
         }
-        let Some(turned) = self.refused.count(flow.remote.ip(), now.wall) else { return };
+        let Some(turned) = self.refused.count(flow.remote.ip(), now.wall) else {
+            return;
+        };
         let dialled = dialled_texts(request);
         let text = refusal::not_a_trunk(
             &self.snapshot,
@@ -387,7 +435,9 @@ pub(super) fn trunk_of(snapshot: &Snapshot, source: SocketAddr) -> Option<&Trunk
 /// What stands in each of the places where a dialled number may stand.
 fn dialled_texts(request: &Request) -> Dialled {
     let user_of = |value: Option<&str>| {
-        value.and_then(|value| value.parse::<NameAddr>().ok()).and_then(|addr| addr.uri.user)
+        value
+            .and_then(|value| value.parse::<NameAddr>().ok())
+            .and_then(|addr| addr.uri.user)
     };
     Dialled {
         request_uri: request.uri.parsed().ok().and_then(|uri| uri.user),
@@ -425,7 +475,10 @@ fn dialled_number(
 fn caller_through_trunk(request: &Request, trunk: Option<&Trunk>) -> Caller {
     let headers = &request.headers;
     let asserted = || {
-        headers.list("P-Asserted-Identity").filter_map(|value| value.parse::<NameAddr>().ok()).next()
+        headers
+            .list("P-Asserted-Identity")
+            .filter_map(|value| value.parse::<NameAddr>().ok())
+            .next()
     };
     let from = headers.from().ok();
     let shown = match trunk.map(|trunk| trunk.caller_from).unwrap_or_default() {
@@ -437,21 +490,40 @@ fn caller_through_trunk(request: &Request, trunk: Option<&Trunk>) -> Caller {
         .flat_map(|value| value.split([';', ',']))
         .any(|token| matches!(token.trim(), "id" | "user" | "header" | "full"));
     let Some(shown) = shown else {
-        return Caller { anonymous: private, ..Caller::default() };
+        return Caller {
+            anonymous: private,
+            ..Caller::default()
+        };
     };
     let country = trunk.and_then(|trunk| trunk.country);
-    let number = shown.uri.user.as_deref().and_then(|user| to_e164(user, country));
+    let number = shown
+        .uri
+        .user
+        .as_deref()
+        .and_then(|user| to_e164(user, country));
     let name = shown
         .display_name
         .or_else(|| from.and_then(|from| from.display_name))
         .map(|name| clean_name(&name))
         .filter(|name| !name.is_empty());
     if private {
-        return Caller { number: None, name: None, anonymous: true };
+        return Caller {
+            number: None,
+            name: None,
+            anonymous: true,
+        };
     }
     let anonymous = number.is_none()
-        && shown.uri.user.as_deref().is_none_or(|user| user.eq_ignore_ascii_case("anonymous"));
-    Caller { number, name: name.filter(|_| !anonymous), anonymous }
+        && shown
+            .uri
+            .user
+            .as_deref()
+            .is_none_or(|user| user.eq_ignore_ascii_case("anonymous"));
+    Caller {
+        number,
+        name: name.filter(|_| !anonymous),
+        anonymous,
+    }
 }
 
 /// One of our own users calls.
@@ -459,7 +531,9 @@ fn caller_from_phone(snapshot: &Snapshot, user: &UserName) -> Caller {
     Caller {
         number: None,
         name: Some(
-            snapshot.user(user).map_or_else(|| user.to_string(), |user| user.display_name.clone()),
+            snapshot
+                .user(user)
+                .map_or_else(|| user.to_string(), |user| user.display_name.clone()),
         ),
         anonymous: false,
     }
@@ -484,5 +558,7 @@ fn asked_time(request: &Request, flow: &Flow) -> Option<Wall> {
         return None;
     }
     let value = request.headers.value(AT_HEADER)?;
-    chrono::DateTime::parse_from_rfc3339(value.trim()).ok().map(|at| Wall::from_utc(at.to_utc()))
+    chrono::DateTime::parse_from_rfc3339(value.trim())
+        .ok()
+        .map(|at| Wall::from_utc(at.to_utc()))
 }

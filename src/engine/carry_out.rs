@@ -35,7 +35,11 @@ impl Engine {
             Action::CancelLeg { leg, reason } => self.cancel_leg(leg, reason, now),
             Action::HangUpLeg { leg, elsewhere } => self.hang_up_leg(leg, elsewhere, now),
             Action::AskToAccept { leg } => {
-                self.play(self.media_of(call, Side::Leg(leg)), self.prompt(call, "accept"), true);
+                self.play(
+                    self.media_of(call, Side::Leg(leg)),
+                    self.prompt(call, "accept"),
+                    true,
+                );
             }
             Action::Connect { leg, user } => self.connect(call, leg, &user, now),
             Action::AnswerWithPrompt { prompt } => self.answer_with_prompt(call, &prompt, now),
@@ -43,7 +47,9 @@ impl Engine {
             Action::Beep => self.play(Some(call.caller_media), Some(Arc::new(tone::beep())), false),
             Action::Record => self.record(call, now),
             Action::StopRecording => {
-                self.send_media(MediaCommand::StopRecording { media: call.caller_media });
+                self.send_media(MediaCommand::StopRecording {
+                    media: call.caller_media,
+                });
             }
             Action::KeepVoicemail { length } => self.keep_voicemail(call, length),
             Action::DiscardVoicemail => {
@@ -78,7 +84,10 @@ impl Engine {
 
     /// Asks the desk, keeps the decision, and tells the call.
     fn select(&mut self, call: &mut OngoingCall, selection: Selection, now: Now) {
-        let request = Request { selection, ..call.request.clone() };
+        let request = Request {
+            selection,
+            ..call.request.clone()
+        };
         let asked_at = call.shift.apply(now);
         let snapshot = Arc::clone(&call.snapshot);
         let (registrar, targets) = (&self.registrar, &self.targets);
@@ -119,7 +128,11 @@ impl Engine {
 
     fn play(&mut self, media: Option<MediaId>, audio: Option<Audio>, repeat: bool) {
         if let (Some(media), Some(audio)) = (media, audio) {
-            self.send_media(MediaCommand::Play { media, audio, repeat });
+            self.send_media(MediaCommand::Play {
+                media,
+                audio,
+                repeat,
+            });
         }
     }
 
@@ -131,7 +144,10 @@ impl Engine {
         }
         if let Some(callee) = self.media_of(call, Side::Leg(leg)) {
             self.send_media(MediaCommand::StopPlaying { media: callee });
-            self.send_media(MediaCommand::Bridge { a: call.caller_media, b: callee });
+            self.send_media(MediaCommand::Bridge {
+                a: call.caller_media,
+                b: callee,
+            });
         }
         call.record.answered_by = Some(user.clone());
         call.conversation.item = ConversationItem::Call;
@@ -149,7 +165,9 @@ impl Engine {
 
     fn answer_with_prompt(&mut self, call: &mut OngoingCall, prompt: &PromptName, now: Now) {
         self.answer_caller(call, None, now);
-        let audio = self.prompt(call, prompt).unwrap_or_else(|| Arc::new(tone::beep()));
+        let audio = self
+            .prompt(call, prompt)
+            .unwrap_or_else(|| Arc::new(tone::beep()));
         self.play(Some(call.caller_media), Some(audio), false);
         self.store(Record::Call(call.record.clone()));
     }
@@ -158,7 +176,9 @@ impl Engine {
         let id = VoicemailId(self.random.uuid(now.wall));
         let day = now.wall.to_utc().format("%Y/%m/%d");
         let channel = call.snapshot.channel(&call.channel);
-        let notify = channel.map(|channel| channel.notify.clone()).unwrap_or_default();
+        let notify = channel
+            .map(|channel| channel.notify.clone())
+            .unwrap_or_default();
         let limit = channel.map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
         let record = Box::new(VoicemailRecord {
             id,
@@ -175,22 +195,34 @@ impl Engine {
         });
         self.voicemails.insert(id, call.id);
         call.voicemail = Some(record.clone());
-        self.outputs.push_back(Output::PrepareVoicemail { record, limit });
+        self.outputs
+            .push_back(Output::PrepareVoicemail { record, limit });
     }
 
     fn record(&mut self, call: &mut OngoingCall, _now: Now) {
-        let Some(voicemail) = &call.voicemail else { return };
+        let Some(voicemail) = &call.voicemail else {
+            return;
+        };
         let limit = call
             .snapshot
             .channel(&call.channel)
             .map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
         let path = self.audio_directory().join(&voicemail.file);
-        let recording = Recording { id: voicemail.id, path, limit };
-        self.send_media(MediaCommand::Record { media: call.caller_media, recording });
+        let recording = Recording {
+            id: voicemail.id,
+            path,
+            limit,
+        };
+        self.send_media(MediaCommand::Record {
+            media: call.caller_media,
+            recording,
+        });
     }
 
     fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration) {
-        let Some(mut record) = call.voicemail.take() else { return };
+        let Some(mut record) = call.voicemail.take() else {
+            return;
+        };
         record.seconds = Some(length.as_secs_f64());
         record.kept = true;
         call.conversation.item = ConversationItem::Voicemail;
@@ -200,7 +232,8 @@ impl Engine {
             Box::new(notice(call, "left a voicemail".to_owned(), voicemail))
         });
         self.store(Record::Voicemail((*record).clone()));
-        self.outputs.push_back(Output::KeepVoicemail(record, notice));
+        self.outputs
+            .push_back(Output::KeepVoicemail(record, notice));
     }
 
     fn finish(&mut self, call: &mut OngoingCall, ending: Ending, now: Now) {
@@ -233,7 +266,9 @@ fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>)
         .and_then(|name| call.snapshot.schedule(name));
     Notice {
         conversation: call.conversation.id,
-        to: channel.map(|channel| channel.notify.clone()).unwrap_or_default(),
+        to: channel
+            .map(|channel| channel.notify.clone())
+            .unwrap_or_default(),
         channel: call.channel.clone(),
         from: call.record.from.clone(),
         from_name: call.record.from_name.clone(),

@@ -31,7 +31,6 @@ pub(super) struct Leg {
     pub(super) call: CallId,
     /// The user whose phone it is; `None`: the caller's leg.
     pub(super) user: Option<UserName>,
-    pub(super) kind: LegKind,
     /// The trunk it runs over, if it does.
     pub(super) trunk: Option<TrunkName>,
     pub(super) flow: Flow,
@@ -69,7 +68,9 @@ impl Engine {
         now: Now,
     ) -> Vec<(LegId, LegKind)> {
         let snapshot = std::sync::Arc::clone(&call.snapshot);
-        let Some(person) = snapshot.user(user) else { return Vec::new() };
+        let Some(person) = snapshot.user(user) else {
+            return Vec::new();
+        };
         let mut legs = Vec::new();
         for dial in self.devices_to_dial(call, person) {
             if let Some(leg) = self.dial_one(call, user, dial, now) {
@@ -82,7 +83,12 @@ impl Engine {
     fn devices_to_dial(&self, call: &OngoingCall, person: &User) -> Vec<Dial> {
         let mut dials = Vec::new();
         for binding in self.registrar.devices_of(&person.name) {
-            dials.push(self.dial_device(call, binding.contact.clone(), binding.flow, NextHop::Flow));
+            dials.push(self.dial_device(
+                call,
+                binding.contact.clone(),
+                binding.flow,
+                NextHop::Flow,
+            ));
         }
         for contact in &person.sip_contacts {
             if let (Ok(flow), Ok(uri)) = (self.targets.flow(contact), contact.uri.parse()) {
@@ -107,7 +113,11 @@ impl Engine {
         };
         let from = match &call.record.from {
             Some(number) if !call.anonymous => Uri::sip(Some(number.as_str()), host, None),
-            _ => Uri::sip(Some("anonymous"), Host::Name("anonymous.invalid".to_owned()), None),
+            _ => Uri::sip(
+                Some("anonymous"),
+                Host::Name("anonymous.invalid".to_owned()),
+                None,
+            ),
         };
         Dial {
             kind: LegKind::Device,
@@ -129,13 +139,20 @@ impl Engine {
         let outbound = trunk.outbound.as_ref()?;
         let flow = self.targets.flow(outbound).ok()?;
         let host = outbound_host(outbound);
-        let target = Uri::sip(Some(external.number.as_str()), host.clone(), outbound_port(outbound));
+        let target = Uri::sip(
+            Some(external.number.as_str()),
+            host.clone(),
+            outbound_port(outbound),
+        );
         let (from, headers) = self.shown_to_network(call, trunk, &flow);
-        let credentials = trunk.credentials.as_ref().map(|(username, password)| Credentials {
-            username: username.clone(),
-            password: password.0.clone(),
-            realm: None,
-        });
+        let credentials = trunk
+            .credentials
+            .as_ref()
+            .map(|(username, password)| Credentials {
+                username: username.clone(),
+                password: password.0.clone(),
+                realm: None,
+            });
         Some(Dial {
             kind: LegKind::External,
             to: NameAddr::new(Uri::sip(Some(external.number.as_str()), host, None)),
@@ -157,7 +174,10 @@ impl Engine {
         flow: &Flow,
     ) -> (NameAddr, Vec<(String, String)>) {
         let host = Host::from(self.media_address(flow));
-        let own = call.snapshot.channel(&call.channel).and_then(|channel| channel.numbers.first());
+        let own = call
+            .snapshot
+            .channel(&call.channel)
+            .and_then(|channel| channel.numbers.first());
         let mut headers = vec![("Max-Forwards".to_owned(), call.hops.to_string())];
         let number = match trunk.caller {
             CallerShown::Pass if call.anonymous => {
@@ -177,7 +197,10 @@ impl Engine {
             None => {
                 let nobody = Host::Name("anonymous.invalid".to_owned());
                 let uri = Uri::sip(Some("anonymous"), nobody, None);
-                (NameAddr::new(uri).with_display_name(Some("Anonymous")), headers)
+                (
+                    NameAddr::new(uri).with_display_name(Some("Anonymous")),
+                    headers,
+                )
             }
         }
     }
@@ -215,7 +238,6 @@ impl Engine {
             Leg {
                 call: call.id,
                 user: Some(user.clone()),
-                kind: dial.kind,
                 trunk: dial.trunk,
                 flow: dial.flow,
                 media: Some(media),
@@ -288,7 +310,9 @@ impl Engine {
             CancelReason::Declined => Some(DECLINED_ELSEWHERE),
             CancelReason::TimedOut | CancelReason::Unreachable | CancelReason::CallerLeft => None,
         };
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         entry.record.reason = match why {
             CancelReason::AnsweredElsewhere => "answered elsewhere",
             CancelReason::Declined => "declined on another phone",
@@ -312,14 +336,10 @@ impl Engine {
         self.end_leg_saying(leg, None, status, now);
     }
 
-    fn end_leg_saying(
-        &mut self,
-        leg: LegId,
-        reason: Option<&str>,
-        status: Option<u16>,
-        now: Now,
-    ) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+    fn end_leg_saying(&mut self, leg: LegId, reason: Option<&str>, status: Option<u16>, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         if std::mem::replace(&mut entry.ending, true) {
             return;
         }
@@ -335,21 +355,37 @@ impl Engine {
 
     /// Closes the media of a leg that ends, unless other devices were offered it too.
     fn leg_media_over(&mut self, leg: LegId) {
-        let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) else { return };
-        if self.media.get(&media).is_some_and(|used| used.leg == Some(leg)) {
+        let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) else {
+            return;
+        };
+        if self
+            .media
+            .get(&media)
+            .is_some_and(|used| used.leg == Some(leg))
+        {
             self.close_media(media);
         }
     }
 
     /// The codec that the caller should get, so that nothing need be converted.
     pub(super) fn codec_of(&self, leg: LegId) -> Option<Codec> {
-        self.legs.get(&leg).and_then(|leg| leg.session.agreed()).map(|agreed| agreed.codec)
+        self.legs
+            .get(&leg)
+            .and_then(|leg| leg.session.agreed())
+            .map(|agreed| agreed.codec)
     }
 
     /// Answers the caller's INVITE, once.
-    pub(super) fn answer_caller(&mut self, call: &mut OngoingCall, prefer: Option<Codec>, now: Now) {
+    pub(super) fn answer_caller(
+        &mut self,
+        call: &mut OngoingCall,
+        prefer: Option<Codec>,
+        now: Now,
+    ) {
         let leg = call.caller_leg;
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         if entry.record.answered.is_some() {
             return;
         }
@@ -360,7 +396,8 @@ impl Engine {
                 Err(error) => {
                     let detail = format!("the caller's offer could not be answered: {error}");
                     self.end_leg(leg, Some(error.status()), now);
-                    call.machine.handle(call::Event::CallerFailed { detail }, now);
+                    call.machine
+                        .handle(call::Event::CallerFailed { detail }, now);
                     return;
                 }
             },
@@ -385,7 +422,9 @@ impl Engine {
 
     /// What the user agent reports of a leg.
     pub(super) fn leg_event(&mut self, leg: LegId, event: Event, now: Now) {
-        let Some(entry) = self.legs.get(&leg) else { return };
+        let Some(entry) = self.legs.get(&leg) else {
+            return;
+        };
         let (call, is_caller) = (entry.call, entry.user.is_none());
         match event {
             Event::Cancelled { .. } => {
@@ -416,7 +455,11 @@ impl Engine {
             Event::Offered { body, .. } => self.offered(leg, body, now),
             Event::OfferAnswered { .. } | Event::OfferRejected { .. } => {}
             Event::Pinged { alive, .. } => {
-                let side = if is_caller { Side::Caller } else { Side::Leg(leg) };
+                let side = if is_caller {
+                    Side::Caller
+                } else {
+                    Side::Leg(leg)
+                };
                 self.call_event(call, call::Event::Pinged { side, alive }, now);
             }
             Event::Ended { why, .. } => self.leg_ended(leg, call, is_caller, &why, now),
@@ -453,7 +496,9 @@ impl Engine {
     /// Takes a leg whose last event has come out of the tables, and keeps its row.
     fn leg_over(&mut self, leg: LegId, status: u16, reason: &str, now: Now) {
         self.leg_media_over(leg);
-        let Some(mut entry) = self.legs.remove(&leg) else { return };
+        let Some(mut entry) = self.legs.remove(&leg) else {
+            return;
+        };
         entry.record.ended = Some(now.wall);
         if status != 0 && entry.record.status.is_none() {
             entry.record.status = Some(status);
@@ -466,13 +511,18 @@ impl Engine {
 
     /// A phone answered: its answer is read before anyone else is told to stop ringing.
     fn leg_answered(&mut self, leg: LegId, body: Option<Body>, now: Now) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         if entry.ending {
             return;
         }
         let call = entry.call;
         let agreed = match &body {
-            Some(body) => entry.session.accept(&body.bytes).map_err(|error| error.to_string()),
+            Some(body) => entry
+                .session
+                .accept(&body.bytes)
+                .map_err(|error| error.to_string()),
             None => Err("its 200 had no session description".to_owned()),
         };
         match agreed {
@@ -507,7 +557,9 @@ impl Engine {
 
     /// The answer to an offer of ours came with an ACK.
     fn late_answer(&mut self, leg: LegId, body: &Body, now: Now) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         if !std::mem::replace(&mut entry.answer_awaited, false) {
             return;
         }
@@ -533,7 +585,9 @@ impl Engine {
 
     /// One side wants another session: answered here, on its own leg, never carried to the other.
     fn offered(&mut self, leg: LegId, body: Option<Body>, now: Now) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         let result = match &body {
             None => {
                 entry.answer_awaited = true;
@@ -549,20 +603,25 @@ impl Engine {
         };
         match result {
             Ok((answer, agreement)) => {
-                self.user_agent.answer_offer(leg, Ok(Body::sdp(answer)), now.mono);
+                self.user_agent
+                    .answer_offer(leg, Ok(Body::sdp(answer)), now.mono);
                 if let Some(agreement) = agreement {
                     let direction = agreement.direction;
                     self.agree(leg, agreement);
                     self.hold_changed(leg, direction, now);
                 }
             }
-            Err(error) => self.user_agent.answer_offer(leg, Err(error.status()), now.mono),
+            Err(error) => self
+                .user_agent
+                .answer_offer(leg, Err(error.status()), now.mono),
         }
     }
 
     /// A side that no longer takes our audio holds the other, who hears the hold prompt.
     fn hold_changed(&mut self, leg: LegId, direction: Direction, now: Now) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
         let holds = match direction {
             Direction::SendRecv | Direction::SendOnly => false,
             Direction::RecvOnly | Direction::Inactive => true,
@@ -570,9 +629,17 @@ impl Engine {
         if std::mem::replace(&mut entry.holds, holds) == holds {
             return;
         }
-        let side = if entry.user.is_none() { Side::Caller } else { Side::Leg(leg) };
+        let side = if entry.user.is_none() {
+            Side::Caller
+        } else {
+            Side::Leg(leg)
+        };
         let call = entry.call;
-        let event = if holds { call::Event::Held(side) } else { call::Event::Resumed(side) };
+        let event = if holds {
+            call::Event::Held(side)
+        } else {
+            call::Event::Resumed(side)
+        };
         self.call_event(call, event, now);
     }
 

@@ -53,7 +53,16 @@ impl Engine {
         let port = self.ports.take(now.mono)?;
         self.next_media = self.next_media.saturating_add(1);
         let media = MediaId(self.next_media);
-        self.media.insert(media, MediaUse { call, port, leg, advertised, closing: false });
+        self.media.insert(
+            media,
+            MediaUse {
+                call,
+                port,
+                leg,
+                advertised,
+                closing: false,
+            },
+        );
         let seed = self.random.next_u64();
         self.send_media(MediaCommand::Open {
             media,
@@ -105,11 +114,15 @@ impl Engine {
                     (side == Side::Caller).then_some(call::Event::PlayingEnded)
                 });
             }
-            MediaEvent::Digit { media, digit } => self.media_happened(media, now, |side| match side {
-                Side::Leg(leg) => Some(call::Event::DigitPressed { leg, digit }),
-                Side::Caller => None,
-            }),
-            MediaEvent::RecordingEnded { id, why, length, .. } => {
+            MediaEvent::Digit { media, digit } => {
+                self.media_happened(media, now, |side| match side {
+                    Side::Leg(leg) => Some(call::Event::DigitPressed { leg, digit }),
+                    Side::Caller => None,
+                })
+            }
+            MediaEvent::RecordingEnded {
+                id, why, length, ..
+            } => {
                 if let Some(call) = self.voicemails.get(&id).copied() {
                     self.call_event(call, call::Event::RecordingEnded { why, length }, now);
                 }
@@ -137,7 +150,9 @@ impl Engine {
         now: Now,
         event: impl FnOnce(Side) -> Option<call::Event>,
     ) {
-        let Some((call, side)) = self.side_of(media) else { return };
+        let Some((call, side)) = self.side_of(media) else {
+            return;
+        };
         if let Some(event) = event(side) {
             self.call_event(call, event, now);
         }
@@ -155,9 +170,17 @@ impl Engine {
 
     /// Another program has the port: the leg has no media, so it cannot go on.
     fn open_failed(&mut self, media: MediaId, error: &str, now: Now) {
-        let Some(used) = self.media.remove(&media) else { return };
+        let Some(used) = self.media.remove(&media) else {
+            return;
+        };
         self.ports.forget(used.port, now.mono);
-        self.warn(now, format!("UDP port {} for audio could not be bound: {error}", used.port));
+        self.warn(
+            now,
+            format!(
+                "UDP port {} for audio could not be bound: {error}",
+                used.port
+            ),
+        );
         let call = used.call;
         match used.leg {
             Some(leg) if self.legs.get(&leg).is_some_and(|leg| leg.user.is_none()) => {
@@ -187,13 +210,18 @@ impl Engine {
         legs.sort_unstable();
         for leg in legs {
             self.end_leg(leg, None, now);
-            call.machine.handle(call::Event::LegRejected { leg, status: 503 }, now);
+            call.machine
+                .handle(call::Event::LegRejected { leg, status: 503 }, now);
         }
     }
 
     fn warn_of_silence(&mut self, media: MediaId, now: Now) {
-        let Some(used) = self.media.get(&media) else { return };
-        let Some(leg) = used.leg.and_then(|leg| self.legs.get(&leg)) else { return };
+        let Some(used) = self.media.get(&media) else {
+            return;
+        };
+        let Some(leg) = used.leg.and_then(|leg| self.legs.get(&leg)) else {
+            return;
+        };
         let who = match (&leg.user, &leg.trunk) {
             (_, Some(trunk)) => format!("trunk {:?}", &**trunk),
             (Some(user), None) => format!("{user}'s phone"),

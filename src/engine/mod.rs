@@ -357,11 +357,19 @@ impl Engine {
     }
 
     fn tell(&mut self, now: Now, text: String) {
-        self.outputs.push_back(Output::Tell { at: now.wall, warning: false, text });
+        self.outputs.push_back(Output::Tell {
+            at: now.wall,
+            warning: false,
+            text,
+        });
     }
 
     fn warn(&mut self, now: Now, text: String) {
-        self.outputs.push_back(Output::Tell { at: now.wall, warning: true, text });
+        self.outputs.push_back(Output::Tell {
+            at: now.wall,
+            warning: true,
+            text,
+        });
     }
 
     fn audio_directory(&self) -> PathBuf {

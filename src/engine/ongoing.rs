@@ -1,14 +1,13 @@
 //! A call under way: its machine, and what the machine need not know.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Engine;
 use crate::core::call::{self, Call};
 use crate::core::id::{CallId, DecisionId, LegId};
-use crate::core::name::{ChannelName, UserName};
+use crate::core::name::ChannelName;
 use crate::core::record::{CallOutcome, CallRecord, ConversationRecord, Record, VoicemailRecord};
 use crate::core::routing::Request;
 use crate::core::snapshot::Snapshot;
@@ -25,8 +24,6 @@ pub(super) struct OngoingCall {
     /// What routing is asked; its selection is replaced each time.
     pub(super) request: Request,
     pub(super) caller_leg: LegId,
-    /// The caller is one of our own users.
-    pub(super) placed_by: Option<UserName>,
     /// The caller asked not to be shown (RFC 3323).
     pub(super) anonymous: bool,
     /// Hops that are left to legs through a trunk (RFC 3261 §20.22), so that a number that leads
@@ -61,14 +58,19 @@ impl Shift {
 
     /// What routing is told the time is.
     pub(super) fn apply(self, now: Now) -> Now {
-        Now::new(now.mono, Wall::from_millis(now.wall.as_millis().saturating_add(self.0)))
+        Now::new(
+            now.mono,
+            Wall::from_millis(now.wall.as_millis().saturating_add(self.0)),
+        )
     }
 }
 
 impl Engine {
     /// Hands an event to a call.
     pub(super) fn call_event(&mut self, id: CallId, event: call::Event, now: Now) {
-        self.with_call(id, now, |call, _| call.machine.handle(event, call.shift.apply(now)));
+        self.with_call(id, now, |call, _| {
+            call.machine.handle(event, call.shift.apply(now))
+        });
     }
 
     /// Lets `act` work on a call, then does what the call asks for.
@@ -81,7 +83,9 @@ impl Engine {
         now: Now,
         act: impl FnOnce(&mut OngoingCall, &mut Engine),
     ) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
+        let Some(mut call) = self.calls.remove(&id) else {
+            return;
+        };
         if let Some(deadline) = call.deadline.take() {
             self.deadlines.remove(&(deadline, id));
         }
@@ -103,7 +107,10 @@ impl Engine {
                 self.calls.insert(id, call);
             }
             Err(_) => {
-                self.warn(now, format!("call {id} failed inside; it was ended, others go on"));
+                self.warn(
+                    now,
+                    format!("call {id} failed inside; it was ended, others go on"),
+                );
                 self.store(Record::Call(CallRecord {
                     ended: Some(now.wall),
                     outcome: Some(CallOutcome::Failed),
@@ -133,7 +140,3 @@ impl Engine {
         self.voicemails.retain(|_, call| *call != id);
     }
 }
-
-/// The longest time that a device may ring in one INVITE before it would be given up anyway
-/// (RFC 3261 §16.6, timer C).
-pub(super) const LONGEST_RINGING: Duration = Duration::from_secs(180);

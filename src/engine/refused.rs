@@ -26,12 +26,20 @@ impl Refused {
     /// and each time that the count has doubled.
     pub(super) fn count(&mut self, source: IpAddr, now: Wall) -> Option<Turned> {
         if !self.0.contains_key(&source) && self.0.len() >= SOURCES {
-            let oldest = self.0.iter().min_by_key(|(_, turned)| turned.last).map(|(ip, _)| *ip);
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, turned)| turned.last)
+                .map(|(ip, _)| *ip);
             if let Some(oldest) = oldest {
                 self.0.remove(&oldest);
             }
         }
-        let turned = self.0.entry(source).or_insert(Turned { times: 0, since: now, last: now });
+        let turned = self.0.entry(source).or_insert(Turned {
+            times: 0,
+            since: now,
+            last: now,
+        });
         turned.times = turned.times.saturating_add(1);
         turned.last = now;
         turned.times.is_power_of_two().then(|| turned.clone())

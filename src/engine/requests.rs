@@ -27,7 +27,12 @@ impl Engine {
     pub(super) fn user_agent_event(&mut self, event: Event, now: Now) {
         match event {
             Event::Transmit { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
-            Event::Incoming { key, request, offer, flow } => {
+            Event::Incoming {
+                key,
+                request,
+                offer,
+                flow,
+            } => {
                 self.invite_arrived(key, &request, offer, flow, now);
             }
             Event::Request { key, request, flow } => self.request_arrived(key, &request, flow, now),
@@ -54,7 +59,8 @@ impl Engine {
         let response = match request.method {
             Method::Register => {
                 let snapshot = std::sync::Arc::clone(&self.snapshot);
-                self.registrar.handle_register(request, flow, &snapshot, now)
+                self.registrar
+                    .handle_register(request, flow, &snapshot, now)
             }
             Method::Options => request
                 .response(if self.draining.is_some() { 503 } else { 200 })
@@ -71,7 +77,9 @@ impl Engine {
             registrar::Action::Store(record) => self.store(record),
             registrar::Action::Ping { flow, uri } => {
                 let request = self.options(uri, &flow);
-                let id = self.user_agent.send(request, flow, self.sent_by(&flow), now.mono);
+                let id = self
+                    .user_agent
+                    .send(request, flow, self.sent_by(&flow), now.mono);
                 self.pending.insert(id, Pending::KeepAlive);
             }
             registrar::Action::ReachabilityChanged { user } => {
@@ -82,10 +90,16 @@ impl Engine {
     }
 
     pub(super) fn ping_trunk(&mut self, trunk: &Trunk, flow: Flow, now: Now) {
-        let Some(outbound) = &trunk.outbound else { return };
-        let Ok(uri) = outbound.uri.parse::<Uri>() else { return };
+        let Some(outbound) = &trunk.outbound else {
+            return;
+        };
+        let Ok(uri) = outbound.uri.parse::<Uri>() else {
+            return;
+        };
         let request = self.options(uri, &flow);
-        let id = self.user_agent.send(request, flow, self.sent_by(&flow), now.mono);
+        let id = self
+            .user_agent
+            .send(request, flow, self.sent_by(&flow), now.mono);
         self.pending.insert(id, Pending::Trunk(trunk.name.clone()));
     }
 
@@ -96,11 +110,17 @@ impl Engine {
             Some(status @ (408 | 503)) => (false, format!("answers OPTIONS with {status}")),
             Some(_) => (true, String::new()),
         };
-        if self.targets.set_trunk(name, answers, detail.clone(), now.wall) {
+        if self
+            .targets
+            .set_trunk(name, answers, detail.clone(), now.wall)
+        {
             if answers {
                 self.tell(now, format!("trunk {:?} answers", &**name));
             } else {
-                self.warn(now, format!("trunk {:?} is not reachable: {detail}", &**name));
+                self.warn(
+                    now,
+                    format!("trunk {:?} is not reachable: {detail}", &**name),
+                );
             }
         }
     }
@@ -128,8 +148,14 @@ pub(super) fn device_facts(
     user: &UserName,
 ) -> DeviceFacts {
     let mut facts = registrar.device_facts(user);
-    let Some(person) = snapshot.user(user) else { return facts };
-    let fixed = person.sip_contacts.iter().filter(|contact| targets.flow(contact).is_ok()).count();
+    let Some(person) = snapshot.user(user) else {
+        return facts;
+    };
+    let fixed = person
+        .sip_contacts
+        .iter()
+        .filter(|contact| targets.flow(contact).is_ok())
+        .count();
     let external = person.external.as_ref().is_some_and(|external| {
         external
             .trunk

@@ -104,12 +104,19 @@ impl Engine {
                     }
                 })
                 .collect(),
-            users: snapshot.users.iter().map(|user| self.user_status(&user.name)).collect(),
+            users: snapshot
+                .users
+                .iter()
+                .map(|user| self.user_status(&user.name))
+                .collect(),
             channels: snapshot
                 .channels
                 .iter()
                 .map(|channel| {
-                    let hours = match channel.schedule.as_deref().and_then(|n| snapshot.schedule(n))
+                    let hours = match channel
+                        .schedule
+                        .as_deref()
+                        .and_then(|n| snapshot.schedule(n))
                     {
                         Some(schedule) => schedule.state_at(now.wall),
                         None => HoursState::always_open(),

@@ -69,11 +69,14 @@ impl Targets {
         detail: String,
         wall: Wall,
     ) -> bool {
-        let state = self.trunks.entry(name.clone()).or_insert_with(|| TrunkState {
-            answers: None,
-            since: wall,
-            detail: String::new(),
-        });
+        let state = self
+            .trunks
+            .entry(name.clone())
+            .or_insert_with(|| TrunkState {
+                answers: None,
+                since: wall,
+                detail: String::new(),
+            });
         let news = state.answers != Some(answers);
         if news {
             state.since = wall;
@@ -89,13 +92,21 @@ impl Engine {
     pub(super) fn adopt_snapshot(&mut self, now: Now) {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let mut wanted: BTreeMap<String, Outbound> = BTreeMap::new();
-        let fixed = snapshot.users.iter().flat_map(|user| user.sip_contacts.iter());
-        let trunks = snapshot.trunks.iter().filter_map(|trunk| trunk.outbound.as_ref());
+        let fixed = snapshot
+            .users
+            .iter()
+            .flat_map(|user| user.sip_contacts.iter());
+        let trunks = snapshot
+            .trunks
+            .iter()
+            .filter_map(|trunk| trunk.outbound.as_ref());
         for outbound in fixed.chain(trunks) {
             wanted.insert(outbound.uri.clone(), outbound.clone());
         }
         self.targets.known.retain(|uri, _| wanted.contains_key(uri));
-        self.targets.trunks.retain(|name, _| snapshot.trunk(name).is_some());
+        self.targets
+            .trunks
+            .retain(|name, _| snapshot.trunk(name).is_some());
         for (uri, outbound) in wanted {
             self.targets.known.entry(uri).or_insert_with(|| Target {
                 outbound,
@@ -109,15 +120,17 @@ impl Engine {
 
     /// Asks for every name again and pings the trunks that are known already.
     pub(super) fn refresh_targets(&mut self, now: Now) {
-        self.targets.refresh_at =
-            (!self.targets.known.is_empty()).then(|| now.mono + REFRESH);
+        self.targets.refresh_at = (!self.targets.known.is_empty()).then(|| now.mono + REFRESH);
         for target in self.targets.known.values() {
-            self.outputs.push_back(Output::Resolve(target.outbound.clone()));
+            self.outputs
+                .push_back(Output::Resolve(target.outbound.clone()));
         }
     }
 
     pub(super) fn resolved(&mut self, target: Outbound, flow: Result<Flow, String>, now: Now) {
-        let Some(known) = self.targets.known.get_mut(&target.uri) else { return };
+        let Some(known) = self.targets.known.get_mut(&target.uri) else {
+            return;
+        };
         known.flow = flow.clone();
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         for trunk in &snapshot.trunks {
@@ -128,7 +141,10 @@ impl Engine {
                 Ok(flow) => self.ping_trunk(trunk, *flow, now),
                 Err(error) => {
                     if self.targets.names_failed(&trunk.name, error, now.wall) {
-                        self.warn(now, format!("trunk {:?} is not reachable: {error}", &*trunk.name));
+                        self.warn(
+                            now,
+                            format!("trunk {:?} is not reachable: {error}", &*trunk.name),
+                        );
                     }
                 }
             }

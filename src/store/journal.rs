@@ -35,13 +35,22 @@ impl Journal {
         fs::create_dir_all(directory)?;
         let segment = segments(directory)?.last().copied().unwrap_or(1);
         let path = path_of(directory, segment);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
         let offset = whole_lines(&mut file)?;
         file.set_len(offset)?;
         file.seek(SeekFrom::Start(offset))?;
         let end = Position { segment, offset };
-        Ok(Journal { directory: directory.to_owned(), file, end, unsynced: false })
+        Ok(Journal {
+            directory: directory.to_owned(),
+            file,
+            end,
+            unsynced: false,
+        })
     }
 
     /// The place after the last record.
@@ -96,7 +105,10 @@ pub(super) fn read(
 ) -> io::Result<(Vec<Record>, Position, usize)> {
     let (mut records, mut unreadable) = (Vec::new(), 0);
     let mut at = from;
-    for segment in segments(directory)?.into_iter().filter(|segment| *segment >= from.segment) {
+    for segment in segments(directory)?
+        .into_iter()
+        .filter(|segment| *segment >= from.segment)
+    {
         if segment > until.segment || records.len() >= limit {
             break;
         }
@@ -125,7 +137,10 @@ pub(super) fn read(
 
 /// Deletes the segments that lie wholly before `applied`.
 pub(super) fn forget_before(directory: &Path, applied: Position) -> io::Result<()> {
-    for segment in segments(directory)?.into_iter().filter(|segment| *segment < applied.segment) {
+    for segment in segments(directory)?
+        .into_iter()
+        .filter(|segment| *segment < applied.segment)
+    {
         fs::remove_file(path_of(directory, segment))?;
     }
     Ok(())
@@ -150,7 +165,10 @@ fn path_of(directory: &Path, segment: u64) -> PathBuf {
 fn whole_lines(file: &mut File) -> io::Result<u64> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
-    let end = text.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
+    let end = text
+        .iter()
+        .rposition(|octet| *octet == b'\n')
+        .map_or(0, |last| last + 1);
     Ok(end as u64)
 }
 
@@ -160,7 +178,10 @@ mod tests {
     use crate::core::name::UserName;
 
     fn gone(contact: &str) -> Record {
-        Record::Unregistered { user: UserName::from("anna"), contact: contact.to_owned() }
+        Record::Unregistered {
+            user: UserName::from("anna"),
+            contact: contact.to_owned(),
+        }
     }
 
     fn line(record: &Record) -> Vec<u8> {
@@ -186,7 +207,10 @@ mod tests {
         assert_eq!(journal.end(), end);
         let (records, at, unreadable) =
             read(directory.path(), Position::default(), end, 10).unwrap();
-        assert_eq!((records, at, unreadable), (vec![gone("a"), gone("b")], end, 0));
+        assert_eq!(
+            (records, at, unreadable),
+            (vec![gone("a"), gone("b")], end, 0)
+        );
         let (records, _, _) = read(directory.path(), middle, end, 10).unwrap();
         assert_eq!(records, [gone("b")]);
         let (records, at, _) = read(directory.path(), Position::default(), end, 1).unwrap();

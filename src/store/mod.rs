@@ -5,9 +5,9 @@
 mod journal;
 mod reader;
 mod rows;
-mod writer;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,9 @@ pub use writer::Store;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database file cannot be opened.
-    #[error("the database {path} cannot be opened: {source}. Check [store] url and who may write there.")]
+    #[error(
+        "the database {path} cannot be opened: {source}. Check [store] url and who may write there."
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -38,7 +40,9 @@ pub enum StoreError {
         source: sqlx::migrate::MigrateError,
     },
     /// The journal cannot be used.
-    #[error("the journal in {path} cannot be used: {source}. Check who may write there, and for space.")]
+    #[error(
+        "the journal in {path} cannot be used: {source}. Check who may write there, and for space."
+    )]
     Journal {
         /// The directory.
         path: PathBuf,
@@ -62,12 +66,18 @@ pub enum StoreError {
 }
 
 /// The tables, in the order in which they came to be.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "initial", include_str!("../../migrations/0001_initial.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "initial",
+    include_str!("../../migrations/0001_initial.sql"),
+)];
 
 /// Opens the database for writing and brings its tables up to date.
 async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
-    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let failed = |source| StoreError::Open {
+        path: path.to_owned(),
+        source,
+    };
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -84,6 +94,9 @@ async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
     Migrator::with_migrations(migrations.to_vec())
         .run(&mut connection)
         .await
-        .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+        .map_err(|source| StoreError::Migrate {
+            path: path.to_owned(),
+            source,
+        })?;
     Ok(connection)
 }

@@ -60,22 +60,31 @@ impl Reader {
     pub async fn open(path: &Path) -> Result<Reader, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let connection = options.connect().await;
-        connection
-            .map(Reader)
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })
+        connection.map(Reader).map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// The registrations that have not run out at `now`.
     ///
     /// # Errors
     /// The database does not answer, or a row cannot be read.
-    pub async fn registrations(&mut self, now: Wall) -> Result<Vec<RegistrationRecord>, StoreError> {
+    pub async fn registrations(
+        &mut self,
+        now: Wall,
+    ) -> Result<Vec<RegistrationRecord>, StoreError> {
         let rows = sqlx::query("SELECT contact, record FROM registrations WHERE expires > $1")
             .bind(now.to_string())
             .fetch_all(&mut self.0)
             .await?;
         rows.iter()
-            .map(|row| parse(&format!("registration of {}", text(row, 0)?), &text(row, 1)?))
+            .map(|row| {
+                parse(
+                    &format!("registration of {}", text(row, 0)?),
+                    &text(row, 1)?,
+                )
+            })
             .collect()
     }
 
@@ -210,11 +219,15 @@ fn text(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<String, sqlx::Er
 }
 
 fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {
-    serde_json::from_str(json)
-        .map_err(|source| StoreError::Unreadable { what: what.to_owned(), source })
+    serde_json::from_str(json).map_err(|source| StoreError::Unreadable {
+        what: what.to_owned(),
+        source,
+    })
 }
 
 fn instant(text: Option<String>) -> Option<Wall> {
     let text = text?;
-    chrono::DateTime::parse_from_rfc3339(&text).ok().map(|at| Wall::from_utc(at.to_utc()))
+    chrono::DateTime::parse_from_rfc3339(&text)
+        .ok()
+        .map(|at| Wall::from_utc(at.to_utc()))
 }

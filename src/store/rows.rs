@@ -65,29 +65,50 @@ impl Batch {
     ) -> Result<(), sqlx::Error> {
         let calls: Vec<&CallRecord> = self.calls.values().collect();
         for rows in calls.chunks(ROWS) {
-            calls_statement(rows).build().execute(&mut *connection).await?;
+            calls_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         let legs: Vec<&LegRecord> = self.legs.values().collect();
         for rows in legs.chunks(ROWS) {
-            legs_statement(rows).build().execute(&mut *connection).await?;
+            legs_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         let conversations: Vec<&ConversationRecord> = self.conversations.values().collect();
         for rows in conversations.chunks(ROWS) {
-            conversations_statement(rows).build().execute(&mut *connection).await?;
+            conversations_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         for rows in self.assignments.chunks(ROWS) {
-            assignments_statement(rows).build().execute(&mut *connection).await?;
+            assignments_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         let voicemails: Vec<&VoicemailRecord> = self.voicemails.values().collect();
         for rows in voicemails.chunks(ROWS) {
-            voicemails_statement(rows).build().execute(&mut *connection).await?;
+            voicemails_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         for rows in self.decisions.chunks(ROWS) {
-            decisions_statement(rows).build().execute(&mut *connection).await?;
+            decisions_statement(rows)
+                .build()
+                .execute(&mut *connection)
+                .await?;
         }
         self.write_registrations(connection).await?;
         let mut place = QueryBuilder::new("INSERT INTO journal (id, segment, place) VALUES (1, ");
-        place.push_bind(signed(applied.segment)).push(", ").push_bind(signed(applied.offset));
+        place
+            .push_bind(signed(applied.segment))
+            .push(", ")
+            .push_bind(signed(applied.offset));
         place.push(
             ") ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, place = excluded.place",
         );
@@ -227,9 +248,8 @@ fn voicemails_statement(rows: &[&VoicemailRecord]) -> QueryBuilder<Sqlite> {
             .push_bind(voicemail.file.to_string_lossy().into_owned())
             .push_bind(json(&voicemail.notify));
     });
-    statement.push(
-        " ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds, kept = excluded.kept",
-    );
+    statement
+        .push(" ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds, kept = excluded.kept");
     statement
 }
 

@@ -19,7 +19,10 @@ struct Files {
 
 impl Files {
     fn new() -> Files {
-        Files { directory: tempfile::tempdir().unwrap(), complaints: None }
+        Files {
+            directory: tempfile::tempdir().unwrap(),
+            complaints: None,
+        }
     }
 
     fn database(&self) -> std::path::PathBuf {
@@ -38,7 +41,10 @@ impl Files {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn call(number: u64) -> CallRecord {
@@ -70,12 +76,20 @@ fn count(database: &Path, table: &'static str) -> i64 {
             "registrations" => "SELECT COUNT(*) FROM registrations",
             other => panic!("no table {other}"),
         };
-        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+        sqlx::query(sql)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+            .get(0)
     })
 }
 
 async fn connect(database: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(database).connect().await.unwrap()
+    SqliteConnectOptions::new()
+        .filename(database)
+        .connect()
+        .await
+        .unwrap()
 }
 
 #[test]
@@ -106,7 +120,9 @@ fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
     let store = files.open();
     let runtime = runtime();
     let mut other = runtime.block_on(connect(&files.database()));
-    let lock = runtime.block_on(other.begin_with("BEGIN EXCLUSIVE")).unwrap();
+    let lock = runtime
+        .block_on(other.begin_with("BEGIN EXCLUSIVE"))
+        .unwrap();
     // More than travels in memory, so that the rest is read from the journal.
     let calls = 6_000u64;
     for number in 0..calls {
@@ -115,12 +131,18 @@ fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
         assert!(store.keep(Record::Call(record)));
     }
     let complaint = files.complaints.as_ref().unwrap().recv().unwrap();
-    assert!(complaint.contains("records wait in the journal"), "{complaint}");
+    assert!(
+        complaint.contains("records wait in the journal"),
+        "{complaint}"
+    );
     runtime.block_on(lock.rollback()).unwrap();
     let relief = files.complaints.as_ref().unwrap().recv().unwrap();
     assert_eq!(relief, "the database can be written again");
     drop(store);
-    assert_eq!(count(&files.database(), "calls"), i64::try_from(calls).unwrap());
+    assert_eq!(
+        count(&files.database(), "calls"),
+        i64::try_from(calls).unwrap()
+    );
 }
 
 #[test]
@@ -157,15 +179,25 @@ fn a_registration_survives_until_it_ends_or_runs_out() {
         registered: Wall::from_seconds(1_700_000_000),
         expires: Wall::from_seconds(expires),
     };
-    for (contact, expires) in [("sip:a@x", 1_700_003_600), ("sip:b@x", 1_700_003_600), ("sip:c@x", 1_700_000_060)] {
+    for (contact, expires) in [
+        ("sip:a@x", 1_700_003_600),
+        ("sip:b@x", 1_700_003_600),
+        ("sip:c@x", 1_700_000_060),
+    ] {
         assert!(store.keep(Record::Registered(registration(contact, expires))));
     }
-    let gone = Record::Unregistered { user: UserName::from("anna"), contact: "sip:b@x".to_owned() };
+    let gone = Record::Unregistered {
+        user: UserName::from("anna"),
+        contact: "sip:b@x".to_owned(),
+    };
     assert!(store.keep(gone));
     drop(store);
     runtime().block_on(async {
         let mut reader = Reader::open(&files.database()).await.unwrap();
-        let left = reader.registrations(Wall::from_seconds(1_700_000_061)).await.unwrap();
+        let left = reader
+            .registrations(Wall::from_seconds(1_700_000_061))
+            .await
+            .unwrap();
         assert_eq!(left, [registration("sip:a@x", 1_700_003_600)]);
     });
 }
@@ -199,10 +231,15 @@ fn how_busy_a_user_was_is_known_after_a_restart() {
     runtime().block_on(async {
         let mut reader = Reader::open(&files.database()).await.unwrap();
         let loads = reader.loads().await.unwrap();
-        let [(user, load)] = loads.as_slice() else { panic!("{loads:?}") };
+        let [(user, load)] = loads.as_slice() else {
+            panic!("{loads:?}")
+        };
         assert_eq!(&**user, "anna");
         assert_eq!(load.open_conversations, 1);
         assert_eq!(load.last_assigned, Some(Wall::from_seconds(1_700_000_050)));
-        assert_eq!(load.last_call_ended, Some(Wall::from_seconds(1_700_000_100)));
+        assert_eq!(
+            load.last_call_ended,
+            Some(Wall::from_seconds(1_700_000_100))
+        );
     });
 }

@@ -7,9 +7,11 @@
 //! record becomes a row once, whatever happens in between.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -77,7 +79,10 @@ impl Store {
             .build()
             .map_err(StoreError::Thread)?;
         let connection = runtime.block_on(open(database))?;
-        let failed = |source| StoreError::Journal { path: journal.to_owned(), source };
+        let failed = |source| StoreError::Journal {
+            path: journal.to_owned(),
+            source,
+        };
         let writing = Journal::open(journal).map_err(failed)?;
         let complain: Arc<dyn Fn(String) + Send + Sync> = Arc::new(complain);
         let closing = Arc::new(AtomicBool::new(false));
@@ -99,7 +104,10 @@ impl Store {
         let (records, waiting) = sync_channel(WAITING);
         let (parts, arriving) = sync_channel(IN_MEMORY);
         let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            Builder::new().name(name.to_owned()).spawn(work).map_err(StoreError::Thread)
+            Builder::new()
+                .name(name.to_owned())
+                .spawn(work)
+                .map_err(StoreError::Thread)
         };
         let journaling = Journaling {
             journal: writing,
@@ -112,13 +120,21 @@ impl Store {
             start("journal", Box::new(move || journaling.run(&waiting)))?,
             start("database", Box::new(move || applier.run(&arriving)))?,
         ];
-        Ok(Store { records: Some(records), lost: Arc::default(), closing, threads })
+        Ok(Store {
+            records: Some(records),
+            lost: Arc::default(),
+            closing,
+            threads,
+        })
     }
 
     /// Takes a record in; never waits. Returns false where the disk has hung for so long that there
     /// is no room: the record is lost, and counted.
     pub fn keep(&self, record: Record) -> bool {
-        let kept = self.records.as_ref().is_some_and(|records| records.try_send(record).is_ok());
+        let kept = self
+            .records
+            .as_ref()
+            .is_some_and(|records| records.try_send(record).is_ok());
         if !kept {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -193,7 +209,9 @@ impl Journaling {
         let mut complained = false;
         while let Err(error) = self.journal.append(line) {
             if !std::mem::replace(&mut complained, true) {
-                (self.complain)(format!("the journal cannot be written, calls go on: {error}"));
+                (self.complain)(format!(
+                    "the journal cannot be written, calls go on: {error}"
+                ));
             }
             if self.closing.load(Ordering::Relaxed) {
                 return;
@@ -219,8 +237,16 @@ impl Journaling {
         let until = self.journal.end();
         let part = match (self.behind, record) {
             (None, None) => return,
-            (None, Some((from, record))) => Part { from, until, record: Some(record) },
-            (Some(from), _) => Part { from, until, record: None },
+            (None, Some((from, record))) => Part {
+                from,
+                until,
+                record: Some(record),
+            },
+            (Some(from), _) => Part {
+                from,
+                until,
+                record: None,
+            },
         };
         let from = part.from;
         match self.parts.try_send(part) {
@@ -342,9 +368,12 @@ impl Applier {
     fn applied_before(&mut self) -> Result<Position, StoreError> {
         let connection = &mut self.connection;
         let row = self.runtime.block_on(
-            sqlx::query("SELECT segment, place FROM journal WHERE id = 1").fetch_optional(connection),
+            sqlx::query("SELECT segment, place FROM journal WHERE id = 1")
+                .fetch_optional(connection),
         )?;
-        let Some(row) = row else { return Ok(Position::default()) };
+        let Some(row) = row else {
+            return Ok(Position::default());
+        };
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(Position {
             segment: unsigned(row.try_get(0)?),
@@ -353,6 +382,9 @@ impl Applier {
     }
 
     fn journal_error(&self, source: std::io::Error) -> StoreError {
-        StoreError::Journal { path: self.directory.clone(), source }
+        StoreError::Journal {
+            path: self.directory.clone(),
+            source,
+        }
     }
 }

@@ -54,9 +54,13 @@ enum State {
     /// The desk was asked for the first time.
     Deciding,
     /// The caller hears ringing.
-    Ringing(Ringing),
+    Ringing(Box<Ringing>),
     /// The caller hears the voicemail prompt.
-    Announcing { reason: VoicemailReason, prepared: Prepared, prompt_ended: bool },
+    Announcing {
+        reason: VoicemailReason,
+        prepared: Prepared,
+        prompt_ended: bool,
+    },
     /// The caller hears the beep.
     Beeping { reason: VoicemailReason },
     /// The caller is being recorded.
@@ -140,19 +144,24 @@ impl Call {
             match timer {
                 Timer::RepeatRinging => {
                     self.actions.push_back(Action::SendRinging);
-                    self.timers.set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
+                    self.timers
+                        .set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
                 }
                 Timer::EndStep => self.step_ended(now),
                 Timer::EndTurn => self.turn_ended(now),
                 Timer::GiveUpLeg(leg) => {
-                    self.actions
-                        .push_back(Action::CancelLeg { leg, reason: CancelReason::Unreachable });
+                    self.actions.push_back(Action::CancelLeg {
+                        leg,
+                        reason: CancelReason::Unreachable,
+                    });
                     self.leg_rejected(leg, 408, now);
                 }
                 Timer::GiveUpPreparing => {
                     self.voicemail_prepared(Err("the disk did not answer in time".to_owned()), now);
                 }
-                Timer::GiveUpCompleting => self.recording_ended(RecordingEnd::Failed, Duration::ZERO),
+                Timer::GiveUpCompleting => {
+                    self.recording_ended(RecordingEnd::Failed, Duration::ZERO)
+                }
             }
         }
     }
@@ -201,7 +210,9 @@ impl Call {
         match &decision.outcome {
             Outcome::Ring(ring) => {
                 self.go_on_ringing(&decision, ring.ring, now);
-                let State::Ringing(ringing) = &mut self.state else { return };
+                let State::Ringing(ringing) = &mut self.state else {
+                    return;
+                };
                 for user in &ring.users {
                     ringing.begin_offer(user.clone());
                     self.actions.push_back(Action::Offer { user: user.clone() });
@@ -220,7 +231,10 @@ impl Call {
             }
             Outcome::Refuse { status, code, text } => {
                 let (status, detail) = (*status, format!("{status} {code}: {text}"));
-                self.actions.push_back(Action::RefuseCaller { status, text: text.clone() });
+                self.actions.push_back(Action::RefuseCaller {
+                    status,
+                    text: text.clone(),
+                });
                 self.caller_present = false;
                 self.finish(CallOutcome::Refused, detail, None);
             }
@@ -244,10 +258,13 @@ impl Call {
             | State::Completing { .. }
             | State::Talking(_)
             | State::Ended => {
-                let Some(ringing) = Ringing::new(decision, now) else { return };
-                self.state = State::Ringing(ringing);
+                let Some(ringing) = Ringing::new(decision, now) else {
+                    return;
+                };
+                self.state = State::Ringing(Box::new(ringing));
                 self.actions.push_back(Action::SendRinging);
-                self.timers.set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
+                self.timers
+                    .set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
                 self.timers.set(Timer::EndStep, now.mono + step);
             }
         }
@@ -257,15 +274,20 @@ impl Call {
         self.timers.clear_all();
         self.actions.push_back(Action::AnswerWithPrompt { prompt });
         self.actions.push_back(Action::PrepareVoicemail);
-        self.state =
-            State::Announcing { reason, prepared: Prepared::NotYet, prompt_ended: false };
+        self.state = State::Announcing {
+            reason,
+            prepared: Prepared::NotYet,
+            prompt_ended: false,
+        };
     }
 
     fn offer_started(&mut self, user: &UserName, legs: Vec<(LegId, LegKind)>, now: Now) {
         let State::Ringing(ringing) = &mut self.state else {
             for (leg, _) in legs {
-                self.actions
-                    .push_back(Action::CancelLeg { leg, reason: CancelReason::CallerLeft });
+                self.actions.push_back(Action::CancelLeg {
+                    leg,
+                    reason: CancelReason::CallerLeft,
+                });
             }
             return;
         };
@@ -274,7 +296,8 @@ impl Call {
             return;
         }
         for (leg, _) in &legs {
-            self.timers.set(Timer::GiveUpLeg(*leg), now.mono + FIRST_ANSWER);
+            self.timers
+                .set(Timer::GiveUpLeg(*leg), now.mono + FIRST_ANSWER);
         }
         ringing.legs_started(user, legs);
     }
@@ -286,11 +309,17 @@ impl Call {
     fn leg_answered(&mut self, leg: LegId, digits: bool, now: Now) {
         self.timers.clear(Timer::GiveUpLeg(leg));
         let State::Ringing(ringing) = &mut self.state else {
-            self.actions.push_back(Action::HangUpLeg { leg, elsewhere: true });
+            self.actions.push_back(Action::HangUpLeg {
+                leg,
+                elsewhere: true,
+            });
             return;
         };
         let Some((user, state)) = ringing.leg_mut(leg) else {
-            self.actions.push_back(Action::HangUpLeg { leg, elsewhere: true });
+            self.actions.push_back(Action::HangUpLeg {
+                leg,
+                elsewhere: true,
+            });
             return;
         };
         match state.kind {
@@ -303,15 +332,22 @@ impl Call {
                 self.actions.push_back(Action::AskToAccept { leg });
             }
             LegKind::External => {
-                self.actions.push_back(Action::HangUpLeg { leg, elsewhere: false });
+                self.actions.push_back(Action::HangUpLeg {
+                    leg,
+                    elsewhere: false,
+                });
                 self.leg_rejected(leg, 488, now);
             }
         }
     }
 
     fn digit_pressed(&mut self, leg: LegId, digit: char, now: Now) {
-        let State::Ringing(ringing) = &mut self.state else { return };
-        let Some((user, state)) = ringing.leg_mut(leg) else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
+        let Some((user, state)) = ringing.leg_mut(leg) else {
+            return;
+        };
         if digit == '1' && state.asked_to_accept {
             let user = user.clone();
             self.connect(leg, user, now);
@@ -324,14 +360,19 @@ impl Call {
             return;
         };
         self.timers.clear_all();
-        self.actions.push_back(Action::Connect { leg, user: user.clone() });
+        self.actions.push_back(Action::Connect {
+            leg,
+            user: user.clone(),
+        });
         for offer in ringing.into_offers() {
             for other in offer.legs.iter().filter(|other| other.leg != leg) {
                 self.drop_leg(other, CancelReason::AnsweredElsewhere);
             }
             if offer.user != user {
-                self.actions
-                    .push_back(Action::EndOffer { user: offer.user, how: OfferEnd::Withdrawn });
+                self.actions.push_back(Action::EndOffer {
+                    user: offer.user,
+                    how: OfferEnd::Withdrawn,
+                });
             }
         }
         self.state = State::Talking(Talking {
@@ -347,7 +388,10 @@ impl Call {
         self.timers.clear(Timer::GiveUpLeg(state.leg));
         let leg = state.leg;
         self.actions.push_back(if state.asked_to_accept {
-            Action::HangUpLeg { leg, elsewhere: reason == CancelReason::AnsweredElsewhere }
+            Action::HangUpLeg {
+                leg,
+                elsewhere: reason == CancelReason::AnsweredElsewhere,
+            }
         } else {
             Action::CancelLeg { leg, reason }
         });
@@ -355,8 +399,12 @@ impl Call {
 
     fn leg_rejected(&mut self, leg: LegId, status: u16, now: Now) {
         self.timers.clear(Timer::GiveUpLeg(leg));
-        let State::Ringing(ringing) = &mut self.state else { return };
-        let Some(user) = ringing.leg_rejected(leg, status) else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
+        let Some(user) = ringing.leg_rejected(leg, status) else {
+            return;
+        };
         let declined_for_user = matches!(status, 600 | 603);
         if declined_for_user {
             self.withdraw_legs(&user, CancelReason::Declined);
@@ -388,7 +436,9 @@ impl Call {
 
     /// Ends what still rings of `user`'s offer.
     fn withdraw_legs(&mut self, user: &UserName, reason: CancelReason) {
-        let State::Ringing(ringing) = &mut self.state else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
         for leg in ringing.take_legs(user) {
             self.drop_leg(&leg, reason);
         }
@@ -396,18 +446,25 @@ impl Call {
 
     /// An offer is over without a conversation: the desk is told, and asked what next.
     fn offer_ended(&mut self, user: &UserName, attempt: Attempt, now: Now) {
-        let State::Ringing(ringing) = &mut self.state else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
         if !ringing.end_offer(user, attempt) {
             return;
         }
-        self.actions
-            .push_back(Action::EndOffer { user: user.clone(), how: OfferEnd::Failed(attempt) });
+        self.actions.push_back(Action::EndOffer {
+            user: user.clone(),
+            how: OfferEnd::Failed(attempt),
+        });
         self.select_next(Cause::OfferEnded, now);
     }
 
     fn select_next(&mut self, cause: Cause, _now: Now) {
-        let State::Ringing(ringing) = &self.state else { return };
-        self.actions.push_back(Action::Select(Selection::Next(ringing.progress(cause))));
+        let State::Ringing(ringing) = &self.state else {
+            return;
+        };
+        self.actions
+            .push_back(Action::Select(Selection::Next(ringing.progress(cause))));
     }
 
     fn candidate_freed(&mut self, now: Now) {
@@ -416,7 +473,9 @@ impl Call {
 
     /// `ring_each` is over: one more is added, or the next takes the turn.
     fn turn_ended(&mut self, now: Now) {
-        let State::Ringing(ringing) = &mut self.state else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
         if ringing.is_progressive() {
             self.select_next(Cause::AddOne, now);
             return;
@@ -428,28 +487,36 @@ impl Call {
     }
 
     fn step_ended(&mut self, now: Now) {
-        let State::Ringing(ringing) = &mut self.state else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
         let users = ringing.offered_users();
         self.timers.clear(Timer::EndTurn);
         for user in users {
             self.withdraw_legs(&user, CancelReason::TimedOut);
-            let State::Ringing(ringing) = &mut self.state else { return };
+            let State::Ringing(ringing) = &mut self.state else {
+                return;
+            };
             if ringing.end_offer(&user, Attempt::TimedOut) {
                 let how = OfferEnd::Failed(Attempt::TimedOut);
                 self.actions.push_back(Action::EndOffer { user, how });
             }
         }
-        let State::Ringing(ringing) = &mut self.state else { return };
+        let State::Ringing(ringing) = &mut self.state else {
+            return;
+        };
         let progress = ringing.end_step(now);
         // Until the desk has decided, the step has no end of its own.
-        self.actions.push_back(Action::Select(Selection::Next(progress)));
+        self.actions
+            .push_back(Action::Select(Selection::Next(progress)));
     }
 
     fn playing_ended(&mut self, now: Now) {
         match &mut self.state {
             State::Announcing { prompt_ended, .. } => {
                 *prompt_ended = true;
-                self.timers.set(Timer::GiveUpPreparing, now.mono + PREPARE_VOICEMAIL);
+                self.timers
+                    .set(Timer::GiveUpPreparing, now.mono + PREPARE_VOICEMAIL);
                 self.beep_when_ready();
             }
             State::Beeping { reason } => {
@@ -467,7 +534,11 @@ impl Call {
     }
 
     fn voicemail_prepared(&mut self, result: Result<(), String>, _now: Now) {
-        if let State::Announcing { prepared: prepared @ Prepared::NotYet, .. } = &mut self.state {
+        if let State::Announcing {
+            prepared: prepared @ Prepared::NotYet,
+            ..
+        } = &mut self.state
+        {
             *prepared = match result {
                 Ok(()) => Prepared::Ready,
                 Err(error) => Prepared::Failed(error),
@@ -477,7 +548,12 @@ impl Call {
     }
 
     fn beep_when_ready(&mut self) {
-        let State::Announcing { reason, prepared, prompt_ended: true } = &self.state else {
+        let State::Announcing {
+            reason,
+            prepared,
+            prompt_ended: true,
+        } = &self.state
+        else {
             return;
         };
         match prepared {
@@ -537,12 +613,16 @@ impl Call {
                 let reason = *reason;
                 self.actions.push_back(Action::StopRecording);
                 self.timers.clear_all();
-                self.timers.set(Timer::GiveUpCompleting, now.mono + COMPLETE_RECORDING);
+                self.timers
+                    .set(Timer::GiveUpCompleting, now.mono + COMPLETE_RECORDING);
                 self.state = State::Completing { reason };
             }
             State::Talking(talking) => {
                 let (leg, user) = (talking.leg, talking.user.clone());
-                self.actions.push_back(Action::HangUpLeg { leg, elsewhere: false });
+                self.actions.push_back(Action::HangUpLeg {
+                    leg,
+                    elsewhere: false,
+                });
                 self.finish(CallOutcome::Answered, detail.to_owned(), Some(user));
             }
             State::Completing { .. } | State::Ended => {}
@@ -557,8 +637,10 @@ impl Call {
             for leg in &offer.legs {
                 self.drop_leg(leg, CancelReason::CallerLeft);
             }
-            self.actions
-                .push_back(Action::EndOffer { user: offer.user, how: OfferEnd::Withdrawn });
+            self.actions.push_back(Action::EndOffer {
+                user: offer.user,
+                how: OfferEnd::Withdrawn,
+            });
         }
         self.finish(CallOutcome::Missed, format!("{detail} while ringing"), None);
     }
@@ -574,7 +656,9 @@ impl Call {
     }
 
     fn set_hold(&mut self, side: Side, holds: bool) {
-        let State::Talking(talking) = &mut self.state else { return };
+        let State::Talking(talking) = &mut self.state else {
+            return;
+        };
         let (party, other) = match side {
             Side::Caller => (&mut talking.caller, Side::Leg(talking.leg)),
             Side::Leg(leg) if leg == talking.leg => (&mut talking.callee, Side::Caller),
@@ -619,9 +703,14 @@ impl Call {
 
     /// Ends a conversation from our side.
     fn end_talk(&mut self, detail: &str, _now: Now) {
-        let State::Talking(talking) = &self.state else { return };
+        let State::Talking(talking) = &self.state else {
+            return;
+        };
         let (leg, user) = (talking.leg, talking.user.clone());
-        self.actions.push_back(Action::HangUpLeg { leg, elsewhere: false });
+        self.actions.push_back(Action::HangUpLeg {
+            leg,
+            elsewhere: false,
+        });
         self.hang_up_caller(None);
         self.finish(CallOutcome::Answered, detail.to_owned(), Some(user));
     }
@@ -653,7 +742,11 @@ impl Call {
     fn finish(&mut self, outcome: CallOutcome, detail: String, answered_by: Option<UserName>) {
         self.timers.clear_all();
         self.state = State::Ended;
-        self.actions.push_back(Action::Finish(Ending { outcome, detail, answered_by }));
+        self.actions.push_back(Action::Finish(Ending {
+            outcome,
+            detail,
+            answered_by,
+        }));
     }
 }
 

@@ -39,7 +39,11 @@ impl Ringing {
     /// Begins with a first decision to ring or to wait; `None` for any other.
     pub(super) fn new(decision: &Decision, now: Now) -> Option<Ringing> {
         let progress = Progress::begin(decision, now)?;
-        Some(Ringing { progress, offers: Vec::new(), progressive: false })
+        Some(Ringing {
+            progress,
+            offers: Vec::new(),
+            progressive: false,
+        })
     }
 
     /// Takes in a later decision to ring or to wait; true if it begins another step.
@@ -62,30 +66,42 @@ impl Ringing {
     }
 
     pub(super) fn begin_offer(&mut self, user: UserName) {
-        self.offers.push(Offer { user, legs: Vec::new(), result: None });
+        self.offers.push(Offer {
+            user,
+            legs: Vec::new(),
+            result: None,
+        });
     }
 
     pub(super) fn legs_started(&mut self, user: &UserName, legs: Vec<(LegId, LegKind)>) {
         if let Some(offer) = self.offers.iter_mut().find(|offer| offer.user == *user) {
-            offer.legs.extend(legs.into_iter().map(|(leg, kind)| LegState {
-                leg,
-                kind,
-                asked_to_accept: false,
-            }));
+            offer
+                .legs
+                .extend(legs.into_iter().map(|(leg, kind)| LegState {
+                    leg,
+                    kind,
+                    asked_to_accept: false,
+                }));
         }
     }
 
     pub(super) fn leg_mut(&mut self, leg: LegId) -> Option<(&UserName, &mut LegState)> {
         self.offers.iter_mut().find_map(|offer| {
             let user = &offer.user;
-            offer.legs.iter_mut().find(|state| state.leg == leg).map(|state| (user, state))
+            offer
+                .legs
+                .iter_mut()
+                .find(|state| state.leg == leg)
+                .map(|state| (user, state))
         })
     }
 
     /// Takes a leg out of its offer; answers whose offer it was.
     pub(super) fn leg_rejected(&mut self, leg: LegId, status: u16) -> Option<UserName> {
-        let offer =
-            self.offers.iter_mut().find(|offer| offer.legs.iter().any(|one| one.leg == leg))?;
+        let offer = self
+            .offers
+            .iter_mut()
+            .find(|offer| offer.legs.iter().any(|one| one.leg == leg))?;
         offer.legs.retain(|one| one.leg != leg);
         let attempt = match status {
             // Busy, do-not-disturb and declined are a person's or a phone's word.
@@ -101,7 +117,10 @@ impl Ringing {
     /// How the offer ended, once no leg of it is left.
     pub(super) fn offer_result(&self, user: &UserName) -> Option<Attempt> {
         let offer = self.offers.iter().find(|offer| offer.user == *user)?;
-        offer.legs.is_empty().then(|| offer.result.unwrap_or(Attempt::Unreachable))
+        offer
+            .legs
+            .is_empty()
+            .then(|| offer.result.unwrap_or(Attempt::Unreachable))
     }
 
     pub(super) fn take_legs(&mut self, user: &UserName) -> Vec<LegState> {
@@ -130,7 +149,10 @@ impl Ringing {
 
     /// What routing needs to know to go on.
     pub(super) fn progress(&self, cause: Cause) -> Box<Progress> {
-        Box::new(Progress { cause, ..self.progress.clone() })
+        Box::new(Progress {
+            cause,
+            ..self.progress.clone()
+        })
     }
 
     /// The step's time is over: what routing needs to know to go on with the next one.

@@ -41,7 +41,10 @@ impl Timers {
 
     /// The earliest; of two at the same instant the one named first.
     pub(super) fn next(&self) -> Option<(Timer, Mono)> {
-        self.0.iter().min_by_key(|(timer, at)| (**at, **timer)).map(|(timer, at)| (*timer, *at))
+        self.0
+            .iter()
+            .min_by_key(|(timer, at)| (**at, **timer))
+            .map(|(timer, at)| (*timer, *at))
     }
 
     pub(super) fn take_due(&mut self, now: Mono) -> Option<Timer> {
