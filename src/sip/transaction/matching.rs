@@ -27,13 +27,13 @@ pub(super) fn of_response(response: &Response) -> Option<ClientMatch> {
     Some((Arc::from(via.branch()?), method))
 }
 
-/// What a request's retransmissions, ACK and CANCEL have in common: branch and sent-by; before
-/// RFC 3261 the Request-URI, From tag, Call-ID, CSeq number and the whole top Via.
+/// What a request's retransmissions, ACK and CANCEL have in common: branch and sent-by; where the
+/// branch does not identify (before RFC 3261, or the bare cookie) the Request-URI, From tag, Call-ID, CSeq number and the whole top Via.
 ///
 /// `via` must be as it was received. The To tag, which is another one in an ACK, takes no part.
 pub(super) fn common_part(request: &Request, via: &Via) -> Arc<str> {
     match via.branch() {
-        Some(branch) if branch.starts_with(MAGIC_COOKIE) => {
+        Some(branch) if branch.starts_with(MAGIC_COOKIE) && branch != MAGIC_COOKIE => {
             let port = via.port.unwrap_or(0);
             let mut text = format!("{branch} {} {port}", via.host);
             text.make_ascii_lowercase();

@@ -19,6 +19,7 @@ enum State {
     /// No final response yet; a retransmitted INVITE gets the last provisional one again.
     Proceeding {
         last: Option<Bytes>,
+        is_cancelled: bool,
     },
     /// Refused; the refusal is sent again until its ACK comes.
     Completed {
@@ -52,20 +53,25 @@ impl ServerInvite {
         ServerInvite {
             reliable,
             timers,
-            state: State::Proceeding { last: None },
+            state: State::Proceeding {
+                last: None,
+                is_cancelled: false,
+            },
         }
     }
 
     /// The INVITE has come again.
     pub fn handle_retransmission(&self, out: &mut ServerOutput<'_>) {
         match &self.state {
-            State::Proceeding { last: Some(bytes) }
+            State::Proceeding {
+                last: Some(bytes), ..
+            }
             | State::Completed {
                 response: bytes, ..
             } => {
                 out.transmit(bytes.clone());
             }
-            State::Proceeding { last: None }
+            State::Proceeding { last: None, .. }
             | State::Confirmed { .. }
             | State::Accepted { .. }
             | State::Terminated => {}
@@ -75,7 +81,7 @@ impl ServerInvite {
     /// The transaction user answers with `bytes`, a response of this status.
     pub fn respond(&mut self, status: u16, bytes: Bytes, now: Mono, out: &mut ServerOutput<'_>) {
         match &mut self.state {
-            State::Proceeding { last } if status < 200 => {
+            State::Proceeding { last, .. } if status < 200 => {
                 out.transmit(bytes.clone());
                 *last = Some(bytes);
             }
@@ -126,9 +132,15 @@ impl ServerInvite {
         }
     }
 
-    /// Whether it still wants its final response.
-    pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding { .. })
+    /// A CANCEL has come. True for the first one, if it is in time: before a final response.
+    pub fn handle_cancel(&mut self) -> bool {
+        match &mut self.state {
+            State::Proceeding { is_cancelled, .. } => !std::mem::replace(is_cancelled, true),
+            State::Completed { .. }
+            | State::Confirmed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => false,
+        }
     }
 
     pub fn next_timeout(&self) -> Option<(Timer, Mono)> {

@@ -305,7 +305,7 @@ impl Transactions {
     /// Answers a CANCEL. It needs no transaction of its own: a retransmission is answered alike.
     fn handle_cancel(&mut self, cancel: &Request, common: Arc<str>, via: &Via, flow: Flow) {
         let found = self.server_matches.get(&(common, Method::Invite)).copied();
-        let invite = found.and_then(|key| Some((key, self.servers.get(&key)?)));
+        let invite = found.and_then(|key| Some((key, self.servers.get_mut(&key)?)));
         let Some((key, server)) = invite else {
             let mut response = cancel.response(481);
             add_to_tag(&mut response, None);
@@ -313,7 +313,7 @@ impl Transactions {
         };
         let mut response = cancel.response(200);
         add_to_tag(&mut response, server.to_tag.as_deref());
-        let is_in_time = server.machine.is_proceeding_invite();
+        let is_in_time = server.machine.handle_cancel();
         self.answer(&response, via::response_route(via, flow).flow);
         if is_in_time {
             self.actions.push_back(Action::Cancelled { key });
@@ -341,16 +341,14 @@ impl Transactions {
             .as_ref()
             .is_some_and(|it| self.unmerged.contains_key(it));
         let merge_key = merge_key.filter(|_| !is_merged);
-        let key = self.start_server(&request.method, matched, merge_key, route);
+        let key = self.start_server(&request.method, matched, merge_key, route, now);
         if is_merged {
             let mut response = request.response(482);
             add_to_tag(&mut response, None);
             return self.respond(&key, response, now);
         }
         if request.method == Method::Invite {
-            let mut trying = request.response(100);
-            trying.headers.copy(&request.headers, "Timestamp");
-            self.respond(&key, trying, now);
+            self.respond(&key, request.response(100), now);
         }
         self.actions
             .push_back(Action::Request { key, request, flow });
@@ -384,26 +382,29 @@ impl Transactions {
         matched: ServerMatch,
         merge_key: Option<Arc<str>>,
         route: ResponseRoute,
+        now: Mono,
     ) -> ServerKey {
         self.last_key += 1;
         let key = ServerKey(self.last_key);
         let reliable = is_reliable(route.flow.protocol);
         let machine = match method {
             Method::Invite => ServerMachine::Invite(ServerInvite::new(reliable, self.timers)),
-            _ => ServerMachine::NonInvite(ServerNonInvite::new(reliable, self.timers)),
+            _ => ServerMachine::NonInvite(ServerNonInvite::new(reliable, self.timers, now)),
         };
         self.server_matches.insert(matched.clone(), key);
         if let Some(merge_key) = &merge_key {
             self.unmerged.insert(merge_key.clone(), key);
         }
         self.remotes.insert((route.flow.remote, Owner::Server(key)));
+        let deadline = machine.next_timeout().map(|(_, at)| at);
+        move_deadline(&mut self.deadlines, Owner::Server(key), None, deadline);
         let server = Server {
             machine,
             route,
             matched,
             merge_key,
             to_tag: None,
-            deadline: None,
+            deadline,
         };
         self.servers.insert(key, server);
         key
@@ -435,9 +436,7 @@ impl Transactions {
             ClientMachine::NonInvite(start)
         };
         let deadline = machine.next_timeout().map(|(_, at)| at);
-        if let Some(at) = deadline {
-            self.deadlines.insert((at, Owner::Client(key)));
-        }
+        move_deadline(&mut self.deadlines, Owner::Client(key), None, deadline);
         self.client_matches.insert(matched.clone(), key);
         self.remotes.insert((flow.remote, Owner::Client(key)));
         self.clients.insert(
@@ -652,9 +651,9 @@ impl ServerMachine {
         }
     }
 
-    fn is_proceeding_invite(&self) -> bool {
+    fn handle_cancel(&mut self) -> bool {
         match self {
-            ServerMachine::Invite(machine) => machine.is_proceeding(),
+            ServerMachine::Invite(machine) => machine.handle_cancel(),
             ServerMachine::NonInvite(_) => false,
         }
     }

@@ -242,6 +242,18 @@ mod timers_to_the_millisecond {
     }
 
     #[test]
+    fn a_request_that_nobody_answers_is_forgotten_in_silence_when_its_sender_gives_up() {
+        for mut network in [udp(), tcp()] {
+            network.send(request("OPTIONS", "call"));
+            network.run_out();
+            assert_eq!(network.now, Mono::from_millis(1_000 + 32_010));
+            assert_eq!(network.told(Caller), ["TimedOut"]);
+            assert!(network.log.iter().all(|(_, side, _)| *side == Caller));
+            assert_empty(&mut network);
+        }
+    }
+
+    #[test]
     fn a_refusal_over_tcp_is_sent_once_and_forgotten_with_its_ack() {
         let mut network = tcp();
         call(&mut network);
@@ -379,6 +391,17 @@ mod cancelling {
                 "only once"
             );
         }
+    }
+
+    #[test]
+    fn a_doubled_cancel_is_answered_twice_and_told_once() {
+        let mut network = udp();
+        let key = call(&mut network);
+        network = network.with_fate(Box::new(|_, _, _| vec![DELAY, DELAY]));
+        cancel(&mut network, key);
+        network.run_for(SECOND);
+        assert_eq!(network.times(Called, "200 CANCEL"), [110, 110]);
+        assert_eq!(network.told(Called), ["INVITE", "Cancelled"]);
     }
 
     #[test]
@@ -589,7 +612,12 @@ mod matching {
 
     #[test]
     fn elements_of_rfc_2543_are_matched_by_their_headers() {
-        let via = "SIP/2.0/UDP 192.0.2.1:5060;branch=1";
+        for branch in ["1", "z9hG4bK"] {
+            by_headers(&format!("SIP/2.0/UDP 192.0.2.1:5060;branch={branch}"));
+        }
+    }
+
+    fn by_headers(via: &str) {
         let mut network = udp();
         network.inject(Called, &raw("INVITE", via, ""));
         network.inject(Called, &raw("INVITE", via, ""));

@@ -70,6 +70,8 @@ pub enum Timer {
     M,
     /// When to give up an INVITE that we cancelled (RFC 3261 §9.1; it has no letter).
     Cancelled,
+    /// When to forget another request that nobody here answered (RFC 4320 §4.2; it has no letter).
+    Unanswered,
 }
 
 /// A message that is sent again and again: when next, and the interval that led there.

@@ -38,6 +38,11 @@ pub(super) struct Admission {
 }
 
 impl Room {
+    /// Seven eighths are free: there is room for what only some like to know.
+    pub fn is_wide(self) -> bool {
+        self.free > self.places - self.places / 8
+    }
+
     /// Less than half is free: requests that begin something are refused.
     fn is_short(self) -> bool {
         self.free < self.places / 2

@@ -43,7 +43,7 @@ pub enum Incoming {
         at: Mono,
     },
     /// Something that is no message. It has been answered where an answer is due; this is for those
-    /// who watch, and left out when the queue is filling.
+    /// who watch, and left out when the queue begins to fill.
     Malformed {
         /// Where it came from.
         flow: Flow,
@@ -256,13 +256,14 @@ impl Transport {
         listener
             .send(&flow, octets)
             .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => Failure::Lost,
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Failure::Lost,
+                _ if error.raw_os_error() == Some(libc::ENOBUFS) => Failure::Lost,
                 _ => Failure::NoWay,
             })
     }
 
     fn listener_for(&self, flow: &Flow) -> Option<&UdpListener> {
-        let serving = self.udp.iter().find(|it| it.address == flow.local);
+        let serving = self.udp.iter().find(|it| it.is_bound_to(flow.local));
         let serving = serving.or_else(|| self.udp.iter().find(|it| it.serves(flow.local)));
         let is_free = flow.local.ip().is_unspecified() || flow.local.port() == 0;
         let same_family = || {
@@ -362,8 +363,7 @@ impl Intake {
             let flow = transaction::route_response(response, flow)?;
             Some((response.to_bytes(), flow))
         });
-        let Room { free, places } = self.room();
-        if free > places / 2 {
+        if self.room().is_wide() {
             let _ = self.queue.try_send(Incoming::Malformed { flow, error });
         }
         answer

@@ -45,12 +45,16 @@ impl UdpListener {
         Ok(UdpListener { socket, address })
     }
 
-    /// Whether answers from this local address leave through here.
+    /// Whether this is its address, whatever the IPv6 scope.
+    pub fn is_bound_to(&self, local: SocketAddr) -> bool {
+        (self.address.ip(), self.address.port()) == (local.ip(), local.port())
+    }
+
+    /// Whether answers from this address of ours leave through here, because it takes all of them.
     pub fn serves(&self, local: SocketAddr) -> bool {
-        self.address == local
-            || (self.address.ip().is_unspecified()
-                && self.address.port() == local.port()
-                && self.address.is_ipv4() == local.is_ipv4())
+        self.address.ip().is_unspecified()
+            && self.address.port() == local.port()
+            && self.address.is_ipv4() == local.is_ipv4()
     }
 
     /// Sends at once, or loses it as a network may.
