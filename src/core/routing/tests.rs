@@ -12,7 +12,7 @@ use crate::core::sample::{
     add, at, channel, hours, inbox, names, oslo, rule, snapshot, step, team, user,
 };
 use crate::core::schedule::{SpecialDay, When};
-use crate::core::snapshot::{Channel, Snapshot, Strategy, Target, TieBreak, User};
+use crate::core::snapshot::{Channel, RuleName, Snapshot, Strategy, Target, TieBreak, User};
 
 /// A Wednesday, 11:40 in Oslo: between 08:00-11:30 and 12:00-16:00.
 const LUNCH: &str = "2026-12-02T10:40:00Z";
@@ -971,4 +971,187 @@ fn a_later_selection_is_told_with_its_cause() {
     assert_snapshot!(told(&|progress| progress.offer_ended(&"anna".into(), Attempt::Declined)), @r"+4722334455 (main-line) from +4790000001, an offer ended: rings bjorn for 15 s, then the next (sequential, up to 60 s); anna declined");
     assert_snapshot!(told(&|progress| progress.cause = Cause::BecameFree), @r"+4722334455 (main-line) from +4790000001, somebody became free: anna still ringing, for up to 60 s; anna ringing");
     assert_snapshot!(told(&|progress| progress.step_ended(at(MORNING))), @r#"+4722334455 (main-line) from +4790000001, the step ended: voicemail "unanswered" (unanswered)"#);
+}
+
+mod replay {
+    use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use proptest::strategy::Strategy as Generator;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::core::time::Wall;
+
+    const NAMES: [&str; 4] = ["anna", "bjorn", "carl", "dora"];
+
+    fn walls() -> impl Generator<Value = Wall> {
+        let morning = at(MORNING).wall.as_millis();
+        (morning - 200_000_000..morning + 100_000).prop_map(Wall::from_millis)
+    }
+
+    fn user_facts() -> impl Generator<Value = UserFacts> {
+        let presence = prop_oneof![4 => Just(Presence::Available), 1 => Just(Presence::Away)];
+        let busy = prop_oneof![
+            4 => Just(Busy::Free),
+            1 => Just(Busy::Ringing(other_call())),
+            1 => Just(Busy::OnCall(other_call())),
+        ];
+        let lost = (walls(), any::<[u8; 4]>(), any::<u16>())
+            .prop_map(|(at, address, port)| (at, std::net::SocketAddr::from((address, port))));
+        let devices = (0..3u32, prop::option::of(lost), any::<u32>()).prop_map(
+            |(reachable, lost, wrong_passwords)| DeviceFacts {
+                reachable,
+                lost,
+                wrong_passwords,
+            },
+        );
+        let when = || prop::option::of(walls());
+        (presence, devices, busy, when(), 0..3u32, when(), when()).prop_map(
+            |(presence, devices, busy, wrap_up_until, open_conversations, last_assigned, ended)| {
+                UserFacts {
+                    presence,
+                    devices,
+                    busy,
+                    wrap_up_until,
+                    open_conversations,
+                    last_assigned,
+                    last_call_ended: ended,
+                }
+            },
+        )
+    }
+
+    fn some_facts() -> impl Generator<Value = Facts> {
+        let name = || prop::sample::select(NAMES.to_vec()).prop_map(UserName::from);
+        (
+            prop::collection::btree_map(name(), user_facts(), 0..5),
+            prop::collection::vec(prop::option::of(name()), 0..3),
+            any::<u64>(),
+        )
+            .prop_map(|(users, round_robin_last, seed)| Facts {
+                users,
+                round_robin_last,
+                seed,
+            })
+    }
+
+    fn selections(snapshot: Snapshot) -> impl Generator<Value = Selection> {
+        let name = || prop::sample::select(NAMES.to_vec()).prop_map(UserName::from);
+        let attempt = prop::sample::select(vec![
+            Attempt::Declined,
+            Attempt::TimedOut,
+            Attempt::Unreachable,
+        ]);
+        let attempts = || prop::collection::vec((name(), attempt.clone()), 0..4);
+        let cause = prop::sample::select(vec![
+            Cause::OfferEnded,
+            Cause::AddOne,
+            Cause::BecameFree,
+            Cause::BecameBusy,
+            Cause::StepEnded,
+        ]);
+        let rule = prop::sample::select(vec![
+            RuleName::WorkingHours,
+            RuleName::Break,
+            RuleName::AfterHours,
+        ]);
+        let ringing = prop::collection::vec(name(), 0..2);
+        let schedule = snapshot.schedules[0].clone();
+        let next = (
+            rule,
+            0..3usize,
+            walls(),
+            attempts(),
+            attempts(),
+            ringing,
+            cause,
+        )
+            .prop_map(
+                move |(rule, step, step_began, tried, earlier, ringing, cause)| {
+                    Selection::Next(Box::new(Progress {
+                        hours: schedule.state_at(step_began),
+                        rule,
+                        step,
+                        step_began,
+                        tried,
+                        earlier,
+                        ringing,
+                        cause,
+                    }))
+                },
+            );
+        prop_oneof![Just(Selection::First), next]
+    }
+
+    fn office(strategies: &[Strategy]) -> Snapshot {
+        let steps = strategies
+            .iter()
+            .map(|strategy| step(*strategy, &["dora", "anna"], &["support"]));
+        let mut support = team("support", &["anna", "bjorn"]);
+        support.extra_members = names(&["carl"]);
+        let mut channel = channel(steps.collect());
+        channel.after_hours = rule(channel.working_hours.steps.clone(), "closed");
+        let snapshot = snapshot(people(&NAMES), vec![support], vec![channel]);
+        in_oslo(snapshot, vec![])
+    }
+
+    fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> T {
+        serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+    }
+
+    fn questions() -> impl Generator<Value = (Snapshot, Facts, Selection, Wall)> {
+        let strategies = prop::collection::vec(prop::sample::select(STRATEGIES.to_vec()), 1..3);
+        strategies.prop_flat_map(|strategies| {
+            let snapshot = office(&strategies);
+            let selections = selections(snapshot.clone());
+            (Just(snapshot), some_facts(), selections, walls())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_question_has_the_same_answer_also_after_storage(
+            (snapshot, facts, selection, wall) in questions()
+        ) {
+            let now = crate::core::time::Now::new(crate::core::time::Mono::ZERO, wall);
+            let request = call(selection);
+            let decision = route(&snapshot, &facts, &request, now);
+            let mut kept = through_json(&facts);
+            kept.keep_considered(&decision);
+            let again = route(&snapshot, &kept, &through_json(&request), now);
+            prop_assert_eq!(&through_json(&decision), &again);
+            prop_assert_eq!(decision, again);
+        }
+
+        #[test]
+        fn whoever_is_chosen_is_free_entitled_and_not_asked_twice(
+            (snapshot, facts, selection, wall) in questions()
+        ) {
+            let now = crate::core::time::Now::new(crate::core::time::Mono::ZERO, wall);
+            let request = call(selection);
+            let decision = route(&snapshot, &facts, &request, now);
+            let Outcome::Ring(ring) = &decision.outcome else {
+                return Ok(());
+            };
+            let mut once = ring.users.clone();
+            once.sort();
+            once.dedup();
+            prop_assert_eq!(once.len(), ring.users.len());
+            for user in &ring.users {
+                let known = facts.users.get(user).cloned().unwrap_or_default();
+                prop_assert_eq!(known.busy, Busy::Free);
+                prop_assert_eq!(known.presence, Presence::Available);
+                prop_assert!(known.devices.reachable > 0);
+                prop_assert!(known.wrap_up_until.is_none_or(|until| until <= wall));
+                let Selection::Next(progress) = &request.selection else {
+                    continue;
+                };
+                prop_assert!(!progress.ringing.contains(user));
+                let in_this_step = progress.step == ring.step;
+                for (tried, attempt) in &progress.tried {
+                    prop_assert!(tried != user || !in_this_step && *attempt != Attempt::Declined);
+                }
+            }
+        }
+    }
 }
