@@ -3,6 +3,7 @@
 mod check;
 pub mod hours;
 mod prompts;
+pub mod route;
 mod run;
 mod secret;
 
@@ -30,6 +31,7 @@ enum Command {
     Check(check::Check),
     Hours(hours::Hours),
     Prompts(prompts::Prompts),
+    Route(route::Route),
     Secret(secret::Secret),
 }
 
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Hours(hours) => hours::run(&hours),
         Command::Prompts(prompts) => prompts::run(&prompts),
+        Command::Route(route) => route::run(&route),
         Command::Secret(secret) => secret::run(&secret),
     };
     match result {

@@ -1,0 +1,192 @@
+//! What one decision costs, in a configuration of a thousand users.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use ringdesk::config::zone::zone;
+use ringdesk::core::desk::Desk;
+use ringdesk::core::id::{CallId, RandomSource};
+use ringdesk::core::name::UserName;
+use ringdesk::core::routing::{
+    DeviceFacts, Facts, Kind, Outcome, Request, Selection, To, UserFacts, route,
+};
+use ringdesk::core::schedule::{Overnight, Schedule, ScheduleParts, Weekly};
+use ringdesk::core::snapshot::{
+    Channel, DigestOffer, Inbox, Listed, MediaSettings, Rule, Seat, Settings, SipSettings,
+    Snapshot, Step, StoreSettings, Strategy, Target, Team, TieBreak, User,
+};
+use ringdesk::core::time::{Mono, Now, Wall};
+
+const USERS: usize = 1000;
+
+fn name(number: usize) -> UserName {
+    UserName::from(format!("user-{number:04}"))
+}
+
+fn user(number: usize) -> User {
+    User {
+        name: name(number),
+        display_name: format!("User {number}"),
+        email: None,
+        seat: Some(Seat::Service),
+        sip_password: None,
+        sip_contacts: Vec::new(),
+        external: None,
+        schedule: Some("oslo".into()),
+        wrap_up: Duration::ZERO,
+    }
+}
+
+fn schedule() -> Schedule {
+    let mut weekly = Weekly::new();
+    let windows = ["08:00-11:30", "12:00-16:00"].map(|text| text.parse().expect("a window"));
+    weekly.set("mon-fri", &windows).expect("weekdays");
+    Schedule::new(ScheduleParts {
+        name: "oslo".into(),
+        zone: Arc::new(zone("Europe/Oslo").expect("a zone")),
+        weekly,
+        special_days: Vec::new(),
+        overnight: Overnight::RunOn,
+    })
+}
+
+fn channel(strategy: Strategy) -> Channel {
+    let step = Step {
+        target: Target::Lists,
+        users: Vec::new(),
+        teams: vec!["support".into()],
+        strategy,
+        tie_break: TieBreak::LeastRecentlyAssigned,
+        ring: Duration::from_secs(25),
+        ring_each: Duration::from_secs(15),
+        max_ringing: 20,
+    };
+    let rule = |steps, voicemail: &str| Rule {
+        steps,
+        voicemail: voicemail.into(),
+    };
+    Channel {
+        name: "main-line".into(),
+        inbox: Some("customers".into()),
+        numbers: vec!["+4722334455".parse().expect("a number")],
+        schedule: Some("oslo".into()),
+        notify: Vec::new(),
+        working_hours: rule(vec![step], "unanswered"),
+        break_: None,
+        after_hours: rule(Vec::new(), "closed"),
+        special_prompts: BTreeMap::new(),
+        voicemail_limit: Duration::from_secs(180),
+    }
+}
+
+/// A thousand users, and a team of so many of them that a channel's rule names.
+fn snapshot(strategy: Strategy, members: usize) -> Snapshot {
+    let channel = channel(strategy);
+    let numbers = channel.numbers.iter().cloned();
+    let numbers = numbers
+        .map(|number| (number, channel.name.clone()))
+        .collect();
+    Snapshot {
+        version: 1,
+        loaded_at: Wall::from_seconds(0),
+        settings: settings(),
+        trunks: Listed::default(),
+        users: (0..USERS).map(user).collect(),
+        teams: vec![Team {
+            name: "support".into(),
+            members: (USERS - members..USERS).map(name).collect(),
+            extra_members: Vec::new(),
+        }]
+        .into(),
+        inboxes: vec![Inbox {
+            name: "customers".into(),
+            teams: Some(vec!["support".into()]),
+        }]
+        .into(),
+        schedules: vec![Arc::new(schedule())].into(),
+        channels: vec![channel].into(),
+        expectations: Vec::new(),
+        prompts: HashMap::new(),
+        numbers,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        sip: SipSettings {
+            listen: Vec::new(),
+            public_address: None,
+            local_networks: None,
+            digest: DigestOffer::Md5,
+            realm: "ringdesk".to_owned(),
+        },
+        media: MediaSettings {
+            ports: 16384..=17383,
+        },
+        store: StoreSettings {
+            database: "ringdesk.db".into(),
+            audio: "audio".into(),
+        },
+        smtp: None,
+        drain: Duration::from_secs(60),
+    }
+}
+
+/// Everybody known and free.
+fn facts() -> Facts {
+    let known = |number| {
+        let facts = UserFacts {
+            open_conversations: u32::try_from(number % 7).unwrap_or_default(),
+            ..UserFacts::default()
+        };
+        (name(number), facts)
+    };
+    Facts {
+        users: (0..USERS).map(known).collect(),
+        ..Facts::default()
+    }
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let request = Request {
+        kind: Kind::Call,
+        to: To::Number("+4722334455".parse().expect("a number")),
+        from: Some("+4790000001".parse().expect("a number")),
+        trunk: Some("carrier".into()),
+        selection: Selection::First,
+    };
+    // Wednesday 2026-12-02 at 10:10 in Oslo.
+    let now = Now::new(Mono::ZERO, Wall::from_seconds(1_796_202_600));
+    let facts = facts();
+    let cases = [
+        ("ring_all_20", Strategy::RingAll, 20),
+        ("least_busy_20", Strategy::LeastBusy, 20),
+        ("ring_all_1000", Strategy::RingAll, 1000),
+    ];
+    for (case, strategy, members) in cases {
+        let snapshot = snapshot(strategy, members);
+        let decision = route(&snapshot, &facts, &request, now);
+        assert!(matches!(decision.outcome, Outcome::Ring(_)), "{decision:?}");
+        criterion.bench_function(&format!("route/{case}"), |bench| {
+            bench.iter(|| route(&snapshot, black_box(&facts), &request, now));
+        });
+    }
+    let snapshot = snapshot(Strategy::RingAll, 20);
+    let mut desk = Desk::new();
+    let mut random = RandomSource::from_seed([1; 32]);
+    criterion.bench_function("route/desk_20_select_and_end", |bench| {
+        bench.iter(|| {
+            let call = CallId(random.uuid(now.wall));
+            let devices = |_: &UserName| DeviceFacts::default();
+            let decided = desk.select(&snapshot, &request, call, &devices, &mut random, now);
+            desk.call_ended(call, now);
+            decided
+        });
+    });
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);
