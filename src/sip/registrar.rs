@@ -242,7 +242,7 @@ impl Registrar {
         }
     }
 
-    /// The bindings of `user`, oldest first.
+    /// The bindings of `user`, the one that was renewed last at the end.
     pub fn devices_of(&self, user: &UserName) -> impl Iterator<Item = &Binding> {
         self.users
             .get(user)
@@ -727,3 +727,6 @@ fn short(text: &str) -> String {
         .take(LONGEST)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
