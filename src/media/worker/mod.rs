@@ -190,3 +190,6 @@ impl Signal {
         self.raised.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ const MAX_READY: usize = 1024;
 /// After packets have been served the thread rests until the next multiple of this, so that with
 /// many calls one wake serves all packets that came meanwhile. Adds half of it to a packet's way on
 /// average; frames of prompts lie on the same grid.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(4);
 
 /// The shortest wait that a poll can do; below it the thread parks.
 const POLL_RESOLUTION: Duration = Duration::from_millis(1);
