@@ -1,7 +1,7 @@
 //! `ringdesk prompts`: which prompts there are, and how they sound.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::ConfigDirectory;
 use crate::config::{self, Loaded};
-use crate::media::g711::{SAMPLE_RATE, decode_pcmu};
+use crate::media::g711::SAMPLE_RATE;
 use crate::media::level::{peak_dbfs, rms_dbfs};
 use crate::media::prompt::{Decoded, SHIPPED, decode, store};
 
@@ -61,7 +61,10 @@ enum Action {
 pub fn run(arguments: &Prompts) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match &arguments.action {
-        Action::List { directory } => list(&directory.load()?, &mut out)?,
+        Action::List { directory } => {
+            let prompts = config::prompt_directory(&directory.config)?;
+            list(&directory.load()?, &prompts, &mut out)?;
+        }
         Action::Add {
             file,
             name,
@@ -71,43 +74,73 @@ pub fn run(arguments: &Prompts) -> anyhow::Result<ExitCode> {
             let prompts = config::prompt_directory(&directory.config)?;
             add(file, name.as_deref(), *replace, &prompts, &mut out)?;
         }
-        Action::Show { name, directory } => show(&directory.load()?, name, &mut out)?,
+        Action::Show { name, directory } => {
+            let prompts = config::prompt_directory(&directory.config)?;
+            show(&directory.load()?, &prompts, name, &mut out)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
-    let prompts: BTreeMap<_, _> = loaded.snapshot.prompts.iter().collect();
-    let width = prompts.keys().map(|name| name.len()).max().unwrap_or(0);
-    for (name, audio) in prompts {
-        let seconds = audio.duration().as_secs_f64();
-        let place = place(loaded, name);
-        let samples: Vec<i16> = audio.pcmu.iter().map(|&octet| decode_pcmu(octet)).collect();
-        let level = rms_dbfs(&samples);
-        writeln!(
-            out,
-            "{name:<width$}  {seconds:>5.1} s  {level:>4.0} dBFS  {place}"
-        )?;
+fn list(loaded: &Loaded, directory: &Path, out: &mut impl Write) -> io::Result<()> {
+    let files = files(loaded, directory);
+    let width = files.keys().map(|name| name.len()).max().unwrap_or(0);
+    for (name, file) in &files {
+        write!(out, "{name:<width$}  ")?;
+        match decoded(name, file.as_deref()) {
+            Ok(decoded) => {
+                let (seconds, level) = (seconds(&decoded), rms_dbfs(&decoded.samples));
+                write!(out, "{seconds:>5.1} s  {level:>4.0} dBFS  ")?;
+                write!(out, "{}", place(file.as_deref()))?;
+            }
+            Err(problem) => write!(out, "{problem:#}")?,
+        }
+        let unused = if loaded.snapshot.prompts.contains_key(name.as_str()) {
+            ""
+        } else {
+            "  (in no rule)"
+        };
+        writeln!(out, "{unused}")?;
     }
     Ok(())
 }
 
-fn place(loaded: &Loaded, name: &str) -> String {
-    match loaded.prompt_files.get(name) {
+/// Each prompt by name, with its file: those of the configuration, those that come with the
+/// program, and what else lies in the directory of prompts.
+fn files(loaded: &Loaded, directory: &Path) -> BTreeMap<String, Option<PathBuf>> {
+    let mut files: BTreeMap<String, Option<PathBuf>> = BTreeMap::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_wav = path.extension().is_some_and(|extension| extension == "wav");
+        if let (true, Some(name)) = (is_wav, path.file_stem().and_then(|stem| stem.to_str())) {
+            files.insert(name.to_owned(), Some(path));
+        }
+    }
+    for name in loaded.snapshot.prompts.keys() {
+        files.insert(name.to_string(), loaded.prompt_files.get(name).cloned());
+    }
+    files
+}
+
+fn place(file: Option<&Path>) -> String {
+    match file {
         Some(file) => file.display().to_string(),
         None => "(comes with the program)".to_owned(),
     }
 }
 
-fn show(loaded: &Loaded, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    if !loaded.snapshot.prompts.contains_key(name) {
+fn seconds(decoded: &Decoded) -> f64 {
+    decoded.samples.len() as f64 / f64::from(SAMPLE_RATE)
+}
+
+fn show(loaded: &Loaded, directory: &Path, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    let files = files(loaded, directory);
+    let Some(file) = files.get(name) else {
         anyhow::bail!("there is no prompt \"{name}\". See: ringdesk prompts list");
-    }
-    let decoded = decoded(
-        name,
-        loaded.prompt_files.get(name).map(|file| file.as_path()),
-    )?;
-    writeln!(out, "file     {}", place(loaded, name))?;
+    };
+    let decoded = decoded(name, file.as_deref())
+        .map_err(|problem| anyhow::anyhow!("prompt \"{name}\" {problem:#}"))?;
+    writeln!(out, "file     {}", place(file.as_deref()))?;
     describe(&decoded, out)?;
     for user in users(loaded, name) {
         writeln!(out, "used by  {user}")?;
@@ -130,11 +163,7 @@ fn describe(decoded: &Decoded, out: &mut impl Write) -> io::Result<()> {
         "format   {} Hz, {} {sample}, {channels}",
         source.sample_rate, source.bits
     )?;
-    writeln!(
-        out,
-        "length   {:.1} s",
-        decoded.samples.len() as f64 / f64::from(SAMPLE_RATE)
-    )?;
+    writeln!(out, "length   {:.1} s", seconds(decoded))?;
     writeln!(
         out,
         "level    {rms:.0} dBFS on average, {:.0} dBFS at its loudest{}",
@@ -187,7 +216,7 @@ fn decoded(name: &str, file: Option<&Path>) -> anyhow::Result<Decoded> {
             decode(*wav)
         }
     };
-    decoded.with_context(|| format!("prompt \"{name}\""))
+    Ok(decoded?)
 }
 
 /// The rules and special days of channels that play a prompt.
@@ -233,6 +262,53 @@ mod tests {
         clipped  no
         Name it in a rule, voicemail = "hold", and reload (SIGHUP): calls from then on hear it.
         "#);
+    }
+
+    #[test]
+    fn every_prompt_is_listed_used_or_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let (config, prompts) = (
+            directory.path().join("config"),
+            directory.path().join("prompts"),
+        );
+        std::fs::create_dir(&config).unwrap();
+        std::fs::create_dir(&prompts).unwrap();
+        let text = "[[channel]]\nname = \"a\"\nkind = \"call\"\nnumbers = [\"+4722334455\"]\n\
+                    [channel.after_hours]\nvoicemail = \"closed\"\n";
+        std::fs::write(config.join("a.toml"), text).unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts");
+        for name in ["closed.wav", "christmas.wav"] {
+            std::fs::copy(shipped.join(name), prompts.join(name)).unwrap();
+        }
+        std::fs::write(prompts.join("broken.wav"), "RIFF").unwrap();
+        let directory = ConfigDirectory { config };
+        let loaded = directory.load().unwrap();
+        let dir = config::prompt_directory(&directory.config).unwrap();
+        let mut out = Vec::new();
+        list(&loaded, &dir, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let text = text.replace(&dir.display().to_string(), "PROMPTS");
+        insta::assert_snapshot!(text, @"
+        accept           5.8 s   -26 dBFS  (comes with the program)
+        after_hours     10.1 s   -25 dBFS  (comes with the program)
+        break            9.9 s   -25 dBFS  (comes with the program)
+        broken         is not a WAV file (it ends within its header); save it as WAV, 16 bit PCM  (in no rule)
+        christmas       12.0 s   -25 dBFS  PROMPTS/christmas.wav  (in no rule)
+        closed           7.9 s   -25 dBFS  PROMPTS/closed.wav
+        hold            12.8 s   -22 dBFS  (comes with the program)
+        working_hours   10.2 s   -24 dBFS  (comes with the program)
+        ");
+
+        let mut out = Vec::new();
+        show(&loaded, &dir, "closed", &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("used by  a after_hours\n"), "{text}");
+        assert!(show(&loaded, &dir, "christmas", &mut io::sink()).is_ok());
+        let error = show(&loaded, &dir, "easter", &mut io::sink()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no prompt \"easter\". See: ringdesk prompts list"
+        );
     }
 
     #[test]
