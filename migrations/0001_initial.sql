@@ -77,7 +77,8 @@ CREATE TABLE decisions (
     at TEXT NOT NULL,
     request TEXT NOT NULL,
     facts TEXT NOT NULL,
-    decision TEXT NOT NULL
+    decision TEXT NOT NULL,
+    remark TEXT
 );
 CREATE INDEX decisions_by_call ON decisions (call, id);
 

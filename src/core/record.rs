@@ -209,6 +209,9 @@ pub struct DecisionRecord {
     pub facts: Facts,
     /// What came out.
     pub decision: Decision,
+    /// What an admin should know beside it: a later reload that was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 /// A device's registration that must survive a restart.

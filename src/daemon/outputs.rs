@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::resolve;
 use crate::clock;
-use crate::core::record::{Record, VoicemailRecord};
+use crate::core::record::{Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input, Output};
@@ -70,7 +70,7 @@ impl Outputs {
                 }
                 Output::Store(record) => self.keep(*record),
                 Output::PrepareVoicemail { record, limit } => self.prepare(*record, limit),
-                Output::KeepVoicemail(record, _notice) => self.complete(*record),
+                Output::KeepVoicemail(record, notice) => self.keep_voicemail(*record, notice),
                 Output::DiscardVoicemail(mut record) => {
                     record.kept = false;
                     self.complete(*record);
@@ -116,10 +116,18 @@ impl Outputs {
         });
     }
 
-    /// A voicemail that a crash had cut short: told of like any other, then done with.
-    pub(super) fn finish_recovered(&self, _snapshot: &Snapshot, record: VoicemailRecord) {
-        if let Err(problem) = recording::complete(&self.audio, &record) {
-            error!("voicemail {}: {problem}", record.id);
+    /// Row first, then the record beside the audio: a crash in between finds it unfinished, and does
+    /// both again.
+    pub(super) fn keep_voicemail(&self, record: VoicemailRecord, _notice: Option<Box<Notice>>) {
+        let audio = self.audio.clone();
+        let row = Record::Voicemail(record.clone());
+        let kept = self.store.keep_then(row, move || {
+            if let Err(problem) = recording::complete(&audio, &record) {
+                error!("voicemail {}: {problem}", record.id);
+            }
+        });
+        if !kept {
+            error!("the disk is too slow for the journal: a voicemail waits for the next start");
         }
     }
 

@@ -7,9 +7,9 @@ use tracing::{info, warn};
 
 use super::outputs::Outputs;
 use crate::clock;
-use crate::core::record::Record;
+use crate::core::record::{ConversationItem, ConversationRecord, Notice, Record, VoicemailRecord};
 use crate::core::snapshot::Snapshot;
-use crate::engine::Engine;
+use crate::engine::{Engine, local_time};
 use crate::media::recording;
 use crate::store::Reader;
 
@@ -46,7 +46,45 @@ pub(super) fn finish_recordings(snapshot: &Snapshot, outputs: &Outputs) {
             record.id,
             recovered.length.as_secs_f64()
         );
-        outputs.keep(Record::Voicemail(record.clone()));
-        outputs.finish_recovered(snapshot, record);
+        if record.kept {
+            outputs.keep(Record::Conversation(conversation_of(&record)));
+        }
+        let notice = notice_of(snapshot, &record);
+        outputs.keep_voicemail(record, notice);
     }
+}
+
+/// The item in the inbox, which until now was a missed call.
+fn conversation_of(record: &VoicemailRecord) -> ConversationRecord {
+    ConversationRecord {
+        id: record.conversation,
+        call: record.call,
+        channel: record.channel.clone(),
+        item: ConversationItem::Voicemail,
+        from: record.from.clone(),
+        began: record.began,
+        assignee: None,
+        closed: None,
+    }
+}
+
+fn notice_of(snapshot: &Snapshot, record: &VoicemailRecord) -> Option<Box<Notice>> {
+    if !record.kept || record.notify.is_empty() {
+        return None;
+    }
+    let channel = snapshot.channel(&record.channel);
+    let number = channel.and_then(|channel| channel.numbers.first());
+    let audio = snapshot.settings.store.audio.join(&record.file);
+    Some(Box::new(Notice {
+        conversation: record.conversation,
+        to: record.notify.clone(),
+        channel: record.channel.clone(),
+        from: record.from.clone(),
+        from_name: record.from_name.clone(),
+        dialled: number.map(ToString::to_string).unwrap_or_default(),
+        at: record.began,
+        local: local_time(snapshot, channel, record.began),
+        detail: "left a voicemail, which a restart of the daemon cut short".to_owned(),
+        voicemail: Some((record.seconds.unwrap_or_default(), audio)),
+    }))
 }

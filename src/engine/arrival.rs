@@ -372,14 +372,16 @@ impl Engine {
             snapshot: snapshot.version,
         }));
         let decided = DecisionId(self.random.uuid(now.wall));
-        self.store(Record::Decision(Box::new(DecisionRecord {
+        let record = DecisionRecord {
             id: decided,
             call: Some(id),
             at: now.wall,
             request: asked,
             facts: Facts::default(),
             decision: decision.clone(),
-        })));
+            remark: self.remark(),
+        };
+        self.store(Record::Decision(Box::new(record)));
     }
 
     /// Counts an INVITE from somewhere that is no trunk and showed no password. A phone's first

@@ -16,7 +16,7 @@ use crate::core::record::{
     VoicemailRecord,
 };
 use crate::core::routing::{Request, Selection, words};
-use crate::core::schedule::Schedule;
+use crate::core::snapshot::{Channel, Snapshot};
 use crate::core::time::{Now, Wall};
 use crate::media::command::{MediaCommand, MediaId, Recording};
 use crate::media::tone;
@@ -106,7 +106,11 @@ impl Engine {
         let id = DecisionId(self.random.uuid(now.wall));
         call.last_decision = Some(id);
         let line = words::line(&request, &decision);
-        self.tell(now, format!("{} {line}", call.id));
+        let remark = self.remark();
+        match &remark {
+            Some(remark) => self.tell(now, format!("{} {line}; {remark}", call.id)),
+            None => self.tell(now, format!("{} {line}", call.id)),
+        }
         self.store(Record::Decision(Box::new(DecisionRecord {
             id,
             call: Some(call.id),
@@ -114,8 +118,20 @@ impl Engine {
             request,
             facts,
             decision: decision.clone(),
+            remark,
         })));
         self.tell_machine(call, call::Event::Selected(Box::new(decision)), now);
+    }
+
+    /// What an admin should know beside a decision: that the configuration it was made from is not
+    /// the one on the disk.
+    pub(super) fn remark(&self) -> Option<String> {
+        let (at, errors) = self.reload_refused?;
+        let time = at.to_utc().format("%H:%MZ");
+        let noun = if errors == 1 { "error" } else { "errors" };
+        Some(format!(
+            "the reload of {time} was refused ({errors} {noun}: ringdesk check)"
+        ))
     }
 
     fn end_offer(&mut self, call: &OngoingCall, user: &UserName, how: OfferEnd) {
@@ -126,13 +142,23 @@ impl Engine {
         call.snapshot.prompts.get(name).map(Arc::clone)
     }
 
+    /// Plays now, or as soon as offer and answer have agreed on where to.
     fn play(&mut self, media: Option<MediaId>, audio: Option<Audio>, repeat: bool) {
-        if let (Some(media), Some(audio)) = (media, audio) {
+        let (Some(media), Some(audio)) = (media, audio) else {
+            return;
+        };
+        let leg = self.media.get(&media).and_then(|used| used.leg);
+        let agreed = leg
+            .and_then(|leg| self.legs.get(&leg))
+            .is_some_and(|leg| leg.session.agreed().is_some());
+        if agreed {
             self.send_media(MediaCommand::Play {
                 media,
                 audio,
                 repeat,
             });
+        } else if let Some(used) = self.media.get_mut(&media) {
+            used.waiting = Some((audio, repeat));
         }
     }
 
@@ -261,9 +287,6 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(180);
 
 fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>) -> Notice {
     let channel = call.snapshot.channel(&call.channel);
-    let schedule = channel
-        .and_then(|channel| channel.schedule.as_deref())
-        .and_then(|name| call.snapshot.schedule(name));
     Notice {
         conversation: call.conversation.id,
         to: channel
@@ -274,14 +297,16 @@ fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>)
         from_name: call.record.from_name.clone(),
         dialled: call.record.to.clone(),
         at: call.record.began,
-        local: local_time(schedule.map(|schedule| &**schedule), call.record.began),
+        local: local_time(&call.snapshot, channel, call.record.began),
         detail,
         voicemail,
     }
 }
 
-fn local_time(schedule: Option<&Schedule>, at: Wall) -> String {
-    match schedule {
+/// A moment as the clock of a channel's schedule reads it; in UTC for a channel without one.
+pub fn local_time(snapshot: &Snapshot, channel: Option<&Channel>, at: Wall) -> String {
+    let schedule = channel.and_then(|channel| channel.schedule.as_deref());
+    match schedule.and_then(|name| snapshot.schedule(name)) {
         Some(schedule) => schedule.state_at(at).local,
         None => at.to_utc().format("%a %Y-%m-%d %H:%MZ").to_string(),
     }

@@ -415,8 +415,20 @@ impl Engine {
     }
 
     fn agree(&mut self, leg: LegId, agreement: Agreement) {
-        if let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) {
-            self.send_media(MediaCommand::Agree { media, agreement });
+        let Some(media) = self.legs.get(&leg).and_then(|leg| leg.media) else {
+            return;
+        };
+        self.send_media(MediaCommand::Agree { media, agreement });
+        let waiting = self
+            .media
+            .get_mut(&media)
+            .and_then(|used| used.waiting.take());
+        if let Some((audio, repeat)) = waiting {
+            self.send_media(MediaCommand::Play {
+                media,
+                audio,
+                repeat,
+            });
         }
     }
 

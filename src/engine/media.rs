@@ -8,6 +8,7 @@ use super::ongoing::OngoingCall;
 use super::{Engine, Output, addresses};
 use crate::core::call::{self, Side};
 use crate::core::id::{CallId, LegId};
+use crate::core::prompt::Audio;
 use crate::core::time::Now;
 use crate::media::command::{Codec, MediaCommand, MediaEvent, MediaId};
 use crate::media::sdp::{LocalMedia, SdpSession};
@@ -22,6 +23,8 @@ pub(super) struct MediaUse {
     pub(super) leg: Option<LegId>,
     /// The address that was advertised.
     pub(super) advertised: IpAddr,
+    /// What to play once offer and answer have agreed on where to.
+    pub(super) waiting: Option<(Audio, bool)>,
     /// `Close` was sent; the port is freed when `Closed` comes.
     pub(super) closing: bool,
 }
@@ -60,6 +63,7 @@ impl Engine {
                 port,
                 leg,
                 advertised,
+                waiting: None,
                 closing: false,
             },
         );

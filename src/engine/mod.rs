@@ -40,6 +40,8 @@ use crate::sip::registrar::Registrar;
 use crate::sip::transaction::Timers;
 use crate::sip::user_agent::{RequestId, UserAgent, UserAgentConfig};
 
+pub use arrival::AT_HEADER;
+pub use carry_out::local_time;
 pub use status::{CallStatus, Status, TrunkStatus, UserStatus};
 
 use legs::Leg;
@@ -121,7 +123,8 @@ pub enum Output {
         /// The longest length, for which space is set aside.
         limit: Duration,
     },
-    /// The voicemail's audio is complete and counts: write its record and tell who is to be told.
+    /// The voicemail's audio is complete and counts: keep its row, then write its record, and tell
+    /// who is to be told.
     KeepVoicemail(Box<VoicemailRecord>, Option<Box<Notice>>),
     /// The voicemail does not count: remove record and audio.
     DiscardVoicemail(Box<VoicemailRecord>),

@@ -154,7 +154,7 @@ impl Reader {
     /// The database does not answer, or a row cannot be read.
     pub async fn decisions(&mut self, call: CallId) -> Result<Vec<DecisionRecord>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, at, request, facts, decision FROM decisions WHERE call = $1 ORDER BY id",
+            "SELECT id, at, request, facts, decision, remark FROM decisions WHERE call = $1 ORDER BY id",
         )
         .bind(call.to_string())
         .fetch_all(&mut self.0)
@@ -170,6 +170,7 @@ impl Reader {
                     request: parse(&what, &text(row, 2)?)?,
                     facts: parse(&what, &text(row, 3)?)?,
                     decision: parse(&what, &text(row, 4)?)?,
+                    remark: row.try_get(5)?,
                 })
             })
             .collect()

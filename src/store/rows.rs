@@ -254,15 +254,17 @@ fn voicemails_statement(rows: &[&VoicemailRecord]) -> QueryBuilder<Sqlite> {
 }
 
 fn decisions_statement(rows: &[DecisionRecord]) -> QueryBuilder<Sqlite> {
-    let mut statement =
-        QueryBuilder::new("INSERT INTO decisions (id, call, at, request, facts, decision) ");
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO decisions (id, call, at, request, facts, decision, remark) ",
+    );
     statement.push_values(rows, |mut row, decision| {
         row.push_bind(decision.id.to_string())
             .push_bind(decision.call.map(|call| call.to_string()))
             .push_bind(decision.at.to_string())
             .push_bind(json(&decision.request))
             .push_bind(json(&decision.facts))
-            .push_bind(json(&decision.decision));
+            .push_bind(json(&decision.decision))
+            .push_bind(decision.remark.clone());
     });
     statement.push(" ON CONFLICT (id) DO NOTHING");
     statement

@@ -45,12 +45,18 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// The way in. Dropping it writes what is waiting, as far as the database takes it at once; the rest
 /// stays in the journal for the next start.
-#[derive(Debug)]
 pub struct Store {
-    records: Option<SyncSender<Record>>,
+    records: Option<SyncSender<Entry>>,
     lost: Arc<AtomicU64>,
     closing: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// A record on its way to the journal.
+struct Entry {
+    record: Record,
+    /// Called once the record is on the disk.
+    then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// From the journal to the database: this part of the journal.
@@ -101,6 +107,10 @@ impl Store {
             complain(format!("the journal could not be applied yet: {error}"));
         }
 
+        if let Err(error) = applier.end_what_a_crash_cut_off() {
+            complain(format!("calls of the last run are not ended yet: {error}"));
+        }
+
         let (records, waiting) = sync_channel(WAITING);
         let (parts, arriving) = sync_channel(IN_MEMORY);
         let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
@@ -131,10 +141,19 @@ impl Store {
     /// Takes a record in; never waits. Returns false where the disk has hung for so long that there
     /// is no room: the record is lost, and counted.
     pub fn keep(&self, record: Record) -> bool {
-        let kept = self
-            .records
-            .as_ref()
-            .is_some_and(|records| records.try_send(record).is_ok());
+        self.send(Entry { record, then: None })
+    }
+
+    /// Like [`Store::keep`]; `then` is called once the record is on the disk, on the thread of the
+    /// journal.
+    pub fn keep_then(&self, record: Record, then: impl FnOnce() + Send + 'static) -> bool {
+        let then = Some(Box::new(then) as Box<dyn FnOnce() + Send>);
+        self.send(Entry { record, then })
+    }
+
+    fn send(&self, entry: Entry) -> bool {
+        let records = self.records.as_ref();
+        let kept = records.is_some_and(|records| records.try_send(entry).is_ok());
         if !kept {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -169,7 +188,7 @@ struct Journaling {
 }
 
 impl Journaling {
-    fn run(mut self, records: &Receiver<Record>) {
+    fn run(mut self, records: &Receiver<Entry>) {
         let mut lines = Vec::new();
         loop {
             let idle = if self.journal.is_unsynced() || self.behind.is_some() {
@@ -178,11 +197,11 @@ impl Journaling {
                 records.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match idle {
-                Ok(record) => {
-                    self.append(record, &mut lines);
+                Ok(entry) => {
+                    self.append(entry, &mut lines);
                     for _ in 1..BATCH {
                         match records.try_recv() {
-                            Ok(record) => self.append(record, &mut lines),
+                            Ok(entry) => self.append(entry, &mut lines),
                             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                         }
                     }
@@ -198,7 +217,8 @@ impl Journaling {
         self.tell(None);
     }
 
-    fn append(&mut self, record: Record, line: &mut Vec<u8>) {
+    fn append(&mut self, entry: Entry, line: &mut Vec<u8>) {
+        let Entry { record, then } = entry;
         line.clear();
         if let Err(error) = serde_json::to_writer(&mut *line, &record) {
             (self.complain)(format!("a record could not be written down: {error}"));
@@ -222,6 +242,10 @@ impl Journaling {
             (self.complain)("the journal can be written again".to_owned());
         }
         self.tell(Some((from, record)));
+        if let Some(then) = then {
+            self.sync();
+            then();
+        }
     }
 
     fn sync(&mut self) {
@@ -362,6 +386,25 @@ impl Applier {
         if before.segment < at.segment {
             journal::forget_before(&self.directory, at).map_err(|e| self.journal_error(e))?;
         }
+        Ok(())
+    }
+
+    /// Calls that were under way when the last run ended without saying so: nobody will end them.
+    fn end_what_a_crash_cut_off(&mut self) -> Result<(), StoreError> {
+        let connection = &mut self.connection;
+        self.runtime.block_on(async {
+            sqlx::query(
+                "UPDATE calls SET ended = COALESCE(answered, began), outcome = 'failed',
+                 detail = 'the daemon stopped while this call was under way' WHERE ended IS NULL",
+            )
+            .execute(&mut *connection)
+            .await?;
+            sqlx::query(
+                "UPDATE conversations SET closed = began WHERE item = 'call' AND closed IS NULL",
+            )
+            .execute(&mut *connection)
+            .await
+        })?;
         Ok(())
     }
 
