@@ -48,15 +48,19 @@ pub fn run(arguments: &Hours) -> anyhow::Result<ExitCode> {
             suggestion(name, names)
         );
     };
-    print(
+    let printed = print(
         schedule,
         arguments.from,
         arguments.days,
         arguments.json,
         clock::wall(),
         &mut io::stdout().lock(),
-    )?;
-    Ok(ExitCode::SUCCESS)
+    );
+    match printed {
+        // Whoever reads has read enough: `ringdesk hours oslo | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        printed => Ok(printed.map(|()| ExitCode::SUCCESS)?),
+    }
 }
 
 /// Writes the state at the first instant of local date `from` (without it: today's, as `now` has
