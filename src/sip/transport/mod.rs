@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -171,7 +172,11 @@ impl Transport {
         };
         let mut transport = Transport {
             udp: Vec::new(),
-            tcp: Arc::new(TcpConnections::new(intake.clone(), limits)),
+            tcp: Arc::new(TcpConnections::new(
+                intake.clone(),
+                limits,
+                Handle::current(),
+            )),
             intake,
             listening: Vec::new(),
             tasks: Vec::new(),
@@ -184,7 +189,7 @@ impl Transport {
         Ok((transport, incoming))
     }
 
-    /// Sends `bytes` over `flow` now, or never; it does not block.
+    /// Sends `bytes` over `flow` now, or never; it does not block, and any thread may call it.
     ///
     /// A UDP datagram leaves from `flow.local`, where that is an address of ours. Over TCP, the
     /// connection that `flow` names is used, or with `None` any to `flow.remote`, which is opened

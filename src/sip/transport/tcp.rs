@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -61,6 +62,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 /// The TCP connections there are.
 pub(super) struct TcpConnections {
     intake: Intake,
+    /// Where connections live, whichever thread asks for one.
+    runtime: Handle,
     limits: Limits,
     table: Mutex<Table>,
     /// Told when one closes.
@@ -101,9 +104,10 @@ struct Queue {
 pub(super) struct Unsent;
 
 impl TcpConnections {
-    pub fn new(intake: Intake, limits: Limits) -> TcpConnections {
+    pub fn new(intake: Intake, limits: Limits, runtime: Handle) -> TcpConnections {
         TcpConnections {
             intake,
+            runtime,
             limits,
             table: Mutex::default(),
             closed: Notify::new(),
@@ -159,7 +163,7 @@ impl TcpConnections {
             connection: Some(id),
             ..flow
         };
-        let task = tokio::spawn(connect(Arc::clone(self), flow, queue));
+        let task = self.runtime.spawn(connect(Arc::clone(self), flow, queue));
         table.supervise(id, task.abort_handle());
         Ok(id)
     }
@@ -184,7 +188,9 @@ impl TcpConnections {
             remote,
             connection: Some(id),
         };
-        let task = tokio::spawn(converse(Arc::clone(self), stream, flow, queue, false));
+        let task = self
+            .runtime
+            .spawn(converse(Arc::clone(self), stream, flow, queue, false));
         table.supervise(id, task.abort_handle());
     }
 

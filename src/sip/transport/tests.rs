@@ -359,6 +359,21 @@ async fn a_connection_is_opened_when_needed_and_used_again() {
 }
 
 #[tokio::test]
+async fn a_thread_outside_the_runtime_may_send() {
+    let (transport, _incoming) = bind(&[], Limits::default()).await;
+    let device = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let flow = to(device.local_addr().expect("an address"));
+    let sending = std::thread::spawn(move || {
+        transport.send(flow, Bytes::from_static(b"x"));
+        transport
+    });
+    let (mut stream, _) = soon(device.accept()).await.expect("accepted");
+    let mut octets = [0];
+    soon(stream.read_exact(&mut octets)).await.expect("read");
+    drop(sending.join().expect("sent"));
+}
+
+#[tokio::test]
 async fn a_connection_that_cannot_be_opened_is_told() {
     let (transport, mut incoming) = bind(&[], Limits::default()).await;
     let gone = TcpListener::bind("127.0.0.1:0").await.expect("bound");
