@@ -263,3 +263,179 @@ fn record_route(headers: &Headers) -> Result<Vec<Route>, DialogError> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::message::Message;
+
+    fn invite(headers: &str) -> Request {
+        let text = format!(
+            "INVITE sip:main-line@192.0.2.1 SIP/2.0\n\
+             Via: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK1\n\
+             From: \"Kari; Nordmann\" <sip:kari@example.com>;tag=theirs\n\
+             To: <sip:main-line@example.com>\n\
+             Call-ID: call@198.51.100.1\n\
+             CSeq: 314 INVITE\n{headers}\n"
+        );
+        match Message::parse(text.replace('\n', "\r\n").as_bytes()).unwrap() {
+            Message::Request(request) => request,
+            Message::Response(_) => panic!("a request was written"),
+        }
+    }
+
+    fn callee(headers: &str) -> Result<Dialog, DialogError> {
+        Dialog::of_callee(&invite(headers), "ours".to_owned())
+    }
+
+    fn caller(headers: &[(&str, &str)]) -> Dialog {
+        let origin = Origin {
+            call_id: "call@192.0.2.1".to_owned(),
+            local_tag: "ours".to_owned(),
+            from: "<sip:ringdesk@192.0.2.1>;tag=ours".to_owned(),
+            to: "<sip:anna@example.com>".to_owned(),
+            target: "sip:anna@203.0.113.7".parse().unwrap(),
+            cseq: 7,
+        };
+        let mut response = Response::new(200).with_header("To", "<sip:anna@example.com>;tag=hers");
+        for (name, value) in headers {
+            response.headers.push(name, value);
+        }
+        Dialog::of_caller(&origin, &response)
+    }
+
+    fn text(request: &Request) -> String {
+        String::from_utf8(request.to_bytes().to_vec())
+            .unwrap()
+            .replace('\r', "")
+    }
+
+    #[test]
+    fn a_request_of_the_called_side_turns_from_and_to_around() {
+        let mut dialog = callee(
+            "Contact: <sip:kari@198.51.100.1:5080;x=1>\n\
+             Record-Route: <sip:near.example;lr>, <sip:far.example;lr;y=2>\n",
+        )
+        .unwrap();
+        insta::assert_snapshot!(text(&dialog.request(Method::Bye)), @r#"
+        BYE sip:kari@198.51.100.1:5080;x=1 SIP/2.0
+        Route: <sip:near.example;lr>
+        Route: <sip:far.example;lr;y=2>
+        Max-Forwards: 70
+        From: <sip:main-line@example.com>;tag=ours
+        To: "Kari; Nordmann" <sip:kari@example.com>;tag=theirs
+        Call-ID: call@198.51.100.1
+        CSeq: 1 BYE
+        Content-Length: 0
+        "#);
+    }
+
+    #[test]
+    fn a_request_of_the_calling_side_goes_the_recorded_way_backwards() {
+        let mut dialog = caller(&[
+            ("Contact", "<sip:anna@10.0.0.4>"),
+            ("Record-Route", "<sip:far.example;lr>,<sip:near.example;lr>"),
+        ]);
+        insta::assert_snapshot!(text(&dialog.request(Method::Bye)), @r"
+        BYE sip:anna@10.0.0.4 SIP/2.0
+        Route: <sip:near.example;lr>
+        Route: <sip:far.example;lr>
+        Max-Forwards: 70
+        From: <sip:ringdesk@192.0.2.1>;tag=ours
+        To: <sip:anna@example.com>;tag=hers
+        Call-ID: call@192.0.2.1
+        CSeq: 8 BYE
+        Content-Length: 0
+        ");
+        assert_eq!(dialog.next_hop().to_string(), "sip:near.example;lr");
+        assert_eq!(dialog.ack(7).headers.value("CSeq"), Some("7 ACK"));
+        assert_eq!(
+            dialog.request(Method::Info).headers.value("CSeq"),
+            Some("9 INFO")
+        );
+    }
+
+    #[test]
+    fn a_strict_router_is_the_request_uri_and_the_target_goes_last() {
+        let mut dialog = callee(
+            "Contact: sip:kari@198.51.100.1\n\
+             Record-Route: <sip:strict.example;method=INVITE?a=b>, <sip:far.example;lr>\n",
+        )
+        .unwrap();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.as_str(), "sip:strict.example");
+        let routes: Vec<&str> = bye.headers.list("Route").collect();
+        assert_eq!(routes, ["<sip:far.example;lr>", "<sip:kari@198.51.100.1>"]);
+    }
+
+    #[test]
+    fn an_invite_that_cannot_begin_a_dialog_says_why() {
+        for (headers, problem) in [
+            ("", DialogError::Contact),
+            ("Contact: *\n", DialogError::Contact),
+            ("Contact: <tel:+4722000001>\n", DialogError::Contact),
+            (
+                "Contact: <sip:a@b>\nRecord-Route: nonsense\n",
+                DialogError::RecordRoute,
+            ),
+        ] {
+            assert_eq!(callee(headers).unwrap_err(), problem, "{headers}");
+        }
+        let mut without_tag = invite("Contact: <sip:a@b>\n");
+        without_tag
+            .headers
+            .replace("From", "<sip:kari@example.com>");
+        let problem = Dialog::of_callee(&without_tag, "ours".to_owned()).unwrap_err();
+        assert_eq!(problem, DialogError::Identity);
+    }
+
+    #[test]
+    fn an_answer_without_contact_is_acknowledged_where_the_invite_went() {
+        let dialog = caller(&[("Record-Route", "nonsense")]);
+        assert_eq!(dialog.ack(7).uri.as_str(), "sip:anna@203.0.113.7");
+        assert!(!dialog.ack(7).headers.contains("Route"));
+    }
+
+    #[test]
+    fn an_answer_without_a_tag_is_a_dialog_too() {
+        let origin_dialog = caller(&[]);
+        assert!(origin_dialog.is("call@192.0.2.1", "hers"));
+        assert!(!origin_dialog.is("call@192.0.2.1", ""));
+        let origin = Origin {
+            call_id: "c".to_owned(),
+            local_tag: "ours".to_owned(),
+            from: "<sip:a@b>;tag=ours".to_owned(),
+            to: "<sip:c@d>".to_owned(),
+            target: "sip:c@d".parse().unwrap(),
+            cseq: 1,
+        };
+        let untagged = Dialog::of_caller(&origin, &Response::new(200));
+        assert!(untagged.is("c", ""));
+        assert_eq!(untagged.ack(1).headers.value("To"), Some("<sip:c@d>"));
+    }
+
+    #[test]
+    fn cseq_may_repeat_or_skip_but_never_fall() {
+        let mut dialog = callee("Contact: <sip:a@b>\n").unwrap();
+        assert_eq!(dialog.receive(313), Err(OutOfOrder));
+        assert_eq!(dialog.receive(314), Ok(()));
+        assert_eq!(dialog.receive(400), Ok(()));
+        assert_eq!(dialog.receive(399), Err(OutOfOrder));
+        let mut dialog = caller(&[]);
+        assert_eq!(dialog.receive(5), Ok(()));
+        assert_eq!(dialog.receive(4), Err(OutOfOrder));
+    }
+
+    #[test]
+    fn a_target_refresh_without_a_usable_contact_keeps_the_target() {
+        let mut dialog = callee("Contact: <sip:first@198.51.100.1>\n").unwrap();
+        dialog.refresh_target(&Headers::new());
+        assert_eq!(dialog.remote_target().to_string(), "sip:first@198.51.100.1");
+        let moved = Response::new(200).with_header("m", "<sip:second@198.51.100.1>");
+        dialog.refresh_target(&moved.headers);
+        assert_eq!(
+            dialog.remote_target().to_string(),
+            "sip:second@198.51.100.1"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! How the requests of a leg reach its other side.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::core::snapshot::Protocol;
 use crate::core::time::Mono;
@@ -102,13 +102,120 @@ impl Line {
     }
 
     /// A change of transport or address family is not followed: the listener for it may not exist.
+    /// Neither is an address that only the other side's own network knows.
     fn leads_elsewhere(&self, protocol: Protocol, remote: SocketAddr) -> bool {
-        let is_reachable =
-            protocol == self.flow.protocol && remote.is_ipv4() == self.flow.remote.is_ipv4();
+        let now = self.flow.remote;
+        let is_reachable = protocol == self.flow.protocol
+            && remote.is_ipv4() == now.is_ipv4()
+            && !remote.ip().is_unspecified()
+            && (!is_private(remote.ip()) || is_private(now.ip()));
         is_reachable
             && match protocol {
-                Protocol::Tcp => remote.ip() != self.flow.remote.ip(),
-                Protocol::Udp => remote != self.flow.remote,
+                Protocol::Tcp => remote.ip() != now.ip(),
+                Protocol::Udp => remote != now,
             }
+    }
+}
+
+/// Whether an address has a meaning within one network only (RFC 1918, RFC 3927, RFC 4193, RFC 6598).
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private() || address.is_loopback() || address.is_link_local() || is_shared
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::flow::ConnectionId;
+
+    /// Where a request to `uri` goes on a leg whose flow leads to `remote`.
+    fn leads(protocol: Protocol, remote: &str, uri: &str) -> Flow {
+        let flow = Flow {
+            protocol,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            connection: (protocol == Protocol::Tcp).then_some(ConnectionId(7)),
+        };
+        let line = Line::new(flow, flow.local, "ringdesk", NextHop::Target);
+        line.flow_to(&uri.parse().unwrap())
+    }
+
+    #[test]
+    fn requests_go_to_the_address_that_the_uri_names() {
+        for (remote, uri, expected) in [
+            (
+                "198.51.100.1:5060",
+                "sip:a@198.51.100.2",
+                "198.51.100.2:5060",
+            ),
+            (
+                "198.51.100.1:5060",
+                "sip:a@198.51.100.1:5080",
+                "198.51.100.1:5080",
+            ),
+            (
+                "198.51.100.1:5080",
+                "sip:a@198.51.100.1:5080",
+                "198.51.100.1:5080",
+            ),
+            ("10.0.0.1:5060", "sip:a@10.0.0.2", "10.0.0.2:5060"),
+            (
+                "[2001:db8::1]:5060",
+                "sip:a@[2001:db8::2]",
+                "[2001:db8::2]:5060",
+            ),
+        ] {
+            let flow = leads(Protocol::Udp, remote, uri);
+            assert_eq!(flow.remote, expected.parse().unwrap(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn requests_stay_on_the_flow_where_the_uri_leads_nowhere() {
+        for uri in [
+            "sip:a@sbc.example.com",
+            "sip:a@10.0.0.2",
+            "sip:a@127.0.0.1",
+            "sip:a@100.64.0.1",
+            "sip:a@0.0.0.0",
+            "sip:a@[2001:db8::2]",
+            "sip:a@198.51.100.2;transport=tcp",
+        ] {
+            let flow = leads(Protocol::Udp, "198.51.100.1:5060", uri);
+            assert_eq!(flow.remote, "198.51.100.1:5060".parse().unwrap(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_used_again_whatever_port_the_uri_names() {
+        let uri = "sip:a@198.51.100.1:5060;transport=tcp";
+        let flow = leads(Protocol::Tcp, "198.51.100.1:40001", uri);
+        assert_eq!(flow.connection, Some(ConnectionId(7)));
+        let uri = "sip:a@198.51.100.2;transport=TCP";
+        let flow = leads(Protocol::Tcp, "198.51.100.1:40001", uri);
+        assert_eq!(flow.connection, None);
+        assert_eq!(flow.remote, "198.51.100.2:5060".parse().unwrap());
+    }
+
+    #[test]
+    fn contact_names_user_address_and_transport() {
+        let flow = leads(Protocol::Tcp, "198.51.100.1:5060", "sip:a@b");
+        let line = Line::new(
+            flow,
+            "[2001:db8::9]:5062".parse().unwrap(),
+            "",
+            NextHop::Flow,
+        );
+        assert_eq!(line.contact, "<sip:[2001:db8::9]:5062;transport=tcp>");
+        let line = Line::new(flow, flow.local, "a b", NextHop::Flow);
+        assert_eq!(line.contact, "<sip:a%20b@192.0.2.1:5060;transport=tcp>");
     }
 }

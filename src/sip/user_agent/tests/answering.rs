@@ -197,6 +197,9 @@ fn hanging_up_before_the_ack_waits_for_it() {
     assert_eq!(world.count("peer", "BYE (1 BYE)"), 0);
     let ok = world.peer_gets_response(200, "INVITE");
     dialog.learn(&ok);
+    let reinvite = dialog.request(Method::Invite);
+    world.peer_sends(ANNA, reinvite);
+    world.peer_gets_response(481, "INVITE");
     world.peer_sends(ANNA, dialog.ack(1));
     let bye = world.peer_gets_request("BYE");
     assert_eq!(bye.headers.value("To"), Some(dialog.local.as_str()));

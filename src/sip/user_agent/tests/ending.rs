@@ -291,3 +291,41 @@ fn the_peer_that_answers_and_vanishes_is_left_after_bye() {
     world.finish();
     assert!(world.count("peer", "BYE (2 BYE)") > 5);
 }
+
+#[test]
+fn requests_follow_the_other_side_to_its_new_connection() {
+    let mut world = World::new();
+    world.protocol = crate::core::snapshot::Protocol::Tcp;
+    world.establish(leg(1), leg(2));
+    let old = world.flow(BJORN, ANNA);
+    let new = crate::sip::flow::Flow {
+        connection: Some(crate::sip::flow::ConnectionId(2)),
+        ..old
+    };
+    world.command(BJORN, "loses its connection", |agent, now| {
+        agent.handle_transport_error(old, now);
+    });
+    world.connection = 2;
+    ping(&mut world, ANNA, 1);
+    world.next(ANNA);
+    assert_eq!(world.agent(BJORN).leg_flow(leg(2)), Some(new));
+    world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn what_was_not_read_when_a_leg_is_hung_up_is_never_told() {
+    let mut world = World::new();
+    world.invite(ANNA, leg(1), PEER);
+    let invite = world.peer_gets_request("INVITE");
+    let flow = world.flow(ANNA, PEER);
+    world.command(ANNA, "hangs up as the answer comes", |agent, now| {
+        agent.handle_message(accept(&invite, "p").into(), flow, now);
+        agent.hang_up(leg(1), None, now);
+    });
+    let event = world.next(ANNA);
+    assert!(matches!(event, Event::Ended { .. }), "{event:?}");
+    let bye = world.peer_gets_request("BYE");
+    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.finish();
+}

@@ -109,6 +109,9 @@ fn the_bye_of_a_lost_fork_that_crosses_ours_gets_200() {
     world.peer_gets_response(200, "BYE");
     world.peer_sends(ANNA, reply(&our_bye, 481, "b"));
     assert!(world.heard(ANNA).is_empty());
+    world.run(Duration::from_secs(33));
+    world.peer_sends(ANNA, dialog.request(Method::Bye));
+    world.peer_gets_response(481, "BYE");
     world.hang_up(ANNA, leg(1));
     let bye = gets(&mut world, "BYE", "a");
     world.peer_sends(ANNA, reply(&bye, 200, "a"));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::world::{ANNA, BJORN, Faults, World, leg, offer};
+use crate::core::id::RandomSource;
 use crate::sip::user_agent::Event;
 
 /// What each side does next, seen from what it last heard.
@@ -168,4 +169,85 @@ fn a_network_that_dies_leaves_nothing_behind() {
     world.hang_up(ANNA, leg(1));
     world.hang_up(BJORN, leg(2));
     world.finish();
+}
+
+/// Both sides do whatever a number says, at any time, while old datagrams come again.
+fn storm(seed: u8) {
+    let mut world = World::seeded(seed);
+    world.faults = Faults {
+        lost: 10,
+        doubled: 10,
+        jitter: 300,
+    };
+    let mut random = RandomSource::from_seed([seed; 32]);
+    let mut legs: Vec<(usize, u128)> = Vec::new();
+    for _ in 0..300 {
+        world.run(Duration::from_millis(random.next_u64() % 2000));
+        for end in [ANNA, BJORN] {
+            for event in world.heard(end) {
+                if let Event::Incoming { key, .. } = event {
+                    if random.next_u64() % 4 == 0 {
+                        world.command(end, "refuses", |agent, now| {
+                            agent.refuse(key, 486, &[], now);
+                        });
+                    } else {
+                        let number = legs.len() as u128;
+                        legs.push((end, number));
+                        world.accept(end, key, leg(number));
+                    }
+                }
+            }
+        }
+        let choice = random.next_u64();
+        if choice % 12 == 0 || legs.is_empty() {
+            let number = legs.len() as u128;
+            let end = usize::from(choice % 24 == 0);
+            legs.push((end, number));
+            world.invite(end, leg(number), 1 - end);
+            continue;
+        }
+        let recent = legs.len().min(6);
+        let (end, number) = legs[legs.len() - 1 - (random.next_u64() as usize % recent)];
+        let what = format!("does {} to leg {number}", choice % 12);
+        world.command(end, &what, |agent, now| {
+            let leg = leg(number);
+            match choice % 12 {
+                1 | 2 => agent.provisional(leg, 180, now),
+                3 | 4 => agent.answer(leg, &[], &offer(), now),
+                5 => agent.reject(leg, 486, &[], now),
+                6 => agent.offer(leg, offer(), now),
+                7 => agent.answer_offer(leg, Ok(offer()), now),
+                8 => agent.answer_offer(leg, Err(488), now),
+                9 => agent.ping(leg, now),
+                10 => agent.hang_up(leg, Some("SIP;cause=200"), now),
+                _ => {}
+            }
+        });
+        if choice % 12 == 11 {
+            world.replay(random.next_u64());
+        }
+    }
+    for (end, number) in legs {
+        world.hang_up(end, leg(number));
+    }
+    for _ in 0..60 {
+        world.run(Duration::from_secs(1));
+        for end in [ANNA, BJORN] {
+            for event in world.heard(end) {
+                if let Event::Incoming { key, .. } = event {
+                    world.command(end, "refuses", |agent, now| {
+                        agent.refuse(key, 486, &[], now);
+                    });
+                }
+            }
+        }
+    }
+    world.finish();
+}
+
+#[test]
+fn whatever_both_sides_do_every_leg_ends_once_and_nothing_is_left() {
+    for seed in 0..60 {
+        storm(seed);
+    }
 }

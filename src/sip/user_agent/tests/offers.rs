@@ -133,10 +133,14 @@ fn a_second_offer_waits_until_the_first_is_answered() {
 #[test]
 fn an_offer_right_after_the_answer_waits_for_the_ack() {
     let mut world = World::new();
+    world.drop_if(|_, message| is_request(message, "ACK"));
     world.invite(ANNA, leg(1), BJORN);
     world.take_call(BJORN, leg(2));
     world.answer(BJORN, leg(2));
     offers(&mut world, BJORN, 2);
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.count("anna", "INVITE (1 INVITE)"), 0);
+    world.drop_nothing();
     world.wait(BJORN, "Acknowledged", |event| {
         matches!(event, Event::Acknowledged { .. })
     });
@@ -146,6 +150,66 @@ fn an_offer_right_after_the_answer_waits_for_the_ack() {
         matches!(event, Event::OfferAnswered { .. })
     });
     world.hang_up(ANNA, leg(1));
+    world.finish();
+}
+
+#[test]
+fn an_ack_of_another_invite_acknowledges_nothing() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    world.peer_sends(ANNA, dialog.ack(1));
+    world.run(Duration::from_secs(2));
+    assert!(world.heard(ANNA).is_empty());
+    world.peer_sends(ANNA, dialog.ack(2));
+    let event = world.next(ANNA);
+    assert!(matches!(event, Event::Acknowledged { .. }), "{event:?}");
+    part(world, dialog);
+}
+
+#[test]
+fn an_offer_and_its_answer_each_move_the_target() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    let mut reinvite = with_offer(&mut dialog, Method::Invite);
+    reinvite
+        .headers
+        .replace("Contact", "<sip:second@10.0.0.3:5060>");
+    world.peer_sends(ANNA, reinvite);
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Ok(offer()));
+    world.peer_sends(ANNA, dialog.ack(2));
+    world.next(ANNA);
+    offers(&mut world, ANNA, 1);
+    let ours = world.peer_gets_request("INVITE");
+    assert_eq!(ours.uri.as_str(), "sip:second@10.0.0.3:5060");
+    let mut ok = super::peer::accept(&ours, "p");
+    ok.headers.replace("Contact", "<sip:third@10.0.0.3:5060>");
+    world.peer_sends(ANNA, ok);
+    let ack = world.peer_gets_request("ACK");
+    assert_eq!(ack.uri.as_str(), "sip:third@10.0.0.3:5060");
+    world.next(ANNA);
+    part(world, dialog);
+}
+
+#[test]
+fn an_offer_that_is_refused_does_not_move_the_target() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    let mut reinvite = with_offer(&mut dialog, Method::Invite);
+    reinvite
+        .headers
+        .replace("Contact", "<sip:second@10.0.0.3:5060>");
+    world.peer_sends(ANNA, reinvite);
+    world.wait(ANNA, "Offered", is_offered);
+    answers(&mut world, ANNA, 1, Err(488));
+    world.peer_gets_response(488, "INVITE");
+    world.hang_up(ANNA, leg(1));
+    let bye = world.peer_gets_request("BYE");
+    assert_eq!(bye.uri.as_str(), "sip:peer@10.0.0.3:5060");
+    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 

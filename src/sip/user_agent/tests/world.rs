@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = ["anna", "bjorn", "peer"];
 const PEER: usize = 2;
 
 /// Steps of one flow; a flow that needs more does not end.
-const MAX_STEPS: usize = 20_000;
+const MAX_STEPS: usize = 50_000;
 
 /// How long a flow may take before it counts as stuck.
 const MAX_TIME: Duration = Duration::from_secs(3600);
@@ -41,6 +41,7 @@ pub struct Faults {
     pub jitter: u64,
 }
 
+#[derive(Clone)]
 struct Datagram {
     from: usize,
     to: usize,
@@ -65,10 +66,14 @@ pub struct World {
     random: RandomSource,
     pub faults: Faults,
     pub protocol: Protocol,
+    /// The connection that TCP messages travel over.
+    pub connection: u64,
     filter: Option<Filter>,
     finished: BTreeSet<(usize, LegId)>,
     begun: BTreeSet<(usize, LegId)>,
     ladder: Vec<String>,
+    /// The last datagrams between the user agents.
+    past: VecDeque<Datagram>,
     /// Who was sent what, lost messages included.
     addressed: Vec<(&'static str, String)>,
 }
@@ -115,10 +120,12 @@ impl World {
             random: RandomSource::from_seed([seed; 32]),
             faults: Faults::default(),
             protocol: Protocol::Udp,
+            connection: 1,
             filter: None,
             finished: BTreeSet::new(),
             begun: BTreeSet::new(),
             ladder: Vec::new(),
+            past: VecDeque::new(),
             addressed: Vec::new(),
         }
     }
@@ -186,7 +193,7 @@ impl World {
             protocol: self.protocol,
             local: address(end),
             remote: address(to),
-            connection: (self.protocol == Protocol::Tcp).then_some(ConnectionId(1)),
+            connection: (self.protocol == Protocol::Tcp).then_some(ConnectionId(self.connection)),
         }
     }
 
@@ -344,6 +351,15 @@ impl World {
             .collect()
     }
 
+    /// One of the last datagrams, chosen by `pick`, comes once more.
+    pub fn replay(&mut self, pick: u64) {
+        let index = pick as usize % self.past.len().max(1);
+        if let Some(datagram) = self.past.get(index).cloned() {
+            self.note("an old datagram comes again");
+            self.arrive(datagram);
+        }
+    }
+
     /// How often that message was sent to the one of that name.
     pub fn count(&self, to: &str, title: &str) -> usize {
         let matching = self
@@ -477,6 +493,13 @@ impl World {
         self.addressed.push((NAMES[to], title(&message)));
         if lost {
             return;
+        }
+        if to != PEER {
+            let bytes = bytes.clone();
+            self.past.push_back(Datagram { from, to, bytes });
+            if self.past.len() > 100 {
+                self.past.pop_front();
+            }
         }
         let copies = if self.chance(self.faults.doubled) {
             2
