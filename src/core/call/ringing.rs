@@ -48,10 +48,7 @@ impl Ringing {
 
     /// Takes in a later decision to ring or to wait; true if it begins another step.
     pub(super) fn advance(&mut self, decision: &Decision, now: Now) -> bool {
-        let before = self.progress.step_began;
-        let step = self.progress.step;
-        self.progress.advance(decision, now);
-        step != self.progress.step || before != self.progress.step_began
+        self.progress.advance(decision, now)
     }
 
     /// After how long the turn of those who ring ends, or one more is added; `None` where nothing
@@ -168,5 +165,38 @@ impl Ringing {
         } else {
             format!("ringing {}", users.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::routing::{Facts, Kind, Request, Selection, To, route};
+    use crate::core::sample::{at, channel, snapshot, step, user};
+
+    #[test]
+    fn the_time_of_each_step_counts_from_its_own_beginning() {
+        let steps = ["anna", "bjorn"].map(|name| step(Strategy::RingAll, &[name], &[]));
+        let people = vec![user("anna"), user("bjorn")];
+        let snapshot = snapshot(people, vec![], vec![channel(steps.to_vec())]);
+        let now = at("2026-12-02T09:00:00Z");
+        let decide = |selection| {
+            let request = Request {
+                kind: Kind::Call,
+                to: To::Channel("main-line".into()),
+                from: None,
+                trunk: None,
+                selection,
+            };
+            route(&snapshot, &Facts::default(), &request, now)
+        };
+        let mut ringing = Ringing::new(&decide(Selection::First), now).unwrap();
+        let waits = decide(Selection::Next(ringing.progress(Cause::BecameFree)));
+        assert!(!ringing.advance(&waits, now), "goes on in its step");
+        ringing.end_offer(&"anna".into(), Attempt::TimedOut);
+        let next = decide(Selection::Next(ringing.end_step(now)));
+        assert!(ringing.advance(&next, now), "the second step begins");
+        let waits = decide(Selection::Next(ringing.progress(Cause::BecameFree)));
+        assert!(!ringing.advance(&waits, now), "and goes on");
     }
 }

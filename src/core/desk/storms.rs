@@ -156,7 +156,6 @@ struct Call {
     snapshot: Rc<Snapshot>,
     channel: ChannelName,
     progress: Option<Progress>,
-    ring: Duration,
     turn_ends: Option<Mono>,
     step_ends: Mono,
     state: State,
@@ -236,7 +235,6 @@ impl World {
             snapshot: self.snapshot.clone(),
             channel: format!("channel-{channel}").into(),
             progress: None,
-            ring: Duration::ZERO,
             turn_ends: None,
             step_ends: self.now.mono,
             state: State::Ringing,
@@ -343,8 +341,11 @@ impl World {
 
     fn step_ended(&mut self, id: CallId) {
         let now = self.now;
-        let progress = self.call(id).progress.as_mut().unwrap();
+        let call = self.call(id);
+        let time = call.step().ring;
+        let progress = call.progress.as_mut().unwrap();
         let ringing = progress.ringing.clone();
+        assert!(now.wall.since(progress.step_began) >= time, "has its time");
         progress.step_ended(now);
         for user in &ringing {
             self.desk
@@ -357,12 +358,7 @@ impl World {
         let call = self.call(id);
         call.turn_ends = None;
         let progress = call.progress.as_ref().unwrap();
-        let step = &call
-            .snapshot
-            .channel(&call.channel)
-            .unwrap()
-            .working_hours
-            .steps[progress.step];
+        let step = call.step();
         if step.strategy == Strategy::Progressive {
             return self.again(id, Cause::AddOne);
         }
@@ -468,23 +464,22 @@ impl World {
 
 impl Call {
     fn decided(&mut self, decision: &Decision, now: Now) {
-        let before = self
-            .progress
-            .as_ref()
-            .map(|progress| (progress.step, progress.step_began));
-        match &mut self.progress {
+        let begins = match &mut self.progress {
             Some(progress) => progress.advance(decision, now),
-            None => self.progress = Progress::begin(decision, now),
-        }
-        match &decision.outcome {
+            None => {
+                self.progress = Progress::begin(decision, now);
+                true
+            }
+        };
+        let ring = match &decision.outcome {
             Outcome::Ring(ring) => {
-                self.ring = ring.ring;
                 let turn = ring
                     .ring_each
                     .filter(|_| ring.strategy != Strategy::Progressive || ring.more);
                 self.turn_ends = turn.map(|turn| now.mono + turn);
+                ring.ring
             }
-            Outcome::Wait { ring, .. } => self.ring = *ring,
+            Outcome::Wait { ring, .. } => *ring,
             Outcome::Voicemail { .. } => {
                 self.state = State::Ended("voicemail");
                 return;
@@ -493,25 +488,20 @@ impl Call {
                 self.state = State::Ended("refused");
                 return;
             }
+        };
+        if begins {
+            self.step_ends = now.mono + ring;
         }
-        let after = self
-            .progress
-            .as_ref()
-            .map(|progress| (progress.step, progress.step_began));
-        if before != after || decision_begins(decision, before) {
-            self.step_ends = now.mono + self.ring;
-        }
+    }
+
+    fn step(&self) -> &crate::core::snapshot::Step {
+        let channel = self.snapshot.channel(&self.channel).unwrap();
+        &channel.working_hours.steps[self.progress.as_ref().unwrap().step]
     }
 }
 
 fn through_json(facts: &Facts) -> Facts {
     serde_json::from_str(&serde_json::to_string(facts).unwrap()).unwrap()
-}
-
-/// The first decision of a call begins a step.
-fn decision_begins(decision: &Decision, before: Option<(usize, Wall)>) -> bool {
-    let rings = matches!(decision.outcome, Outcome::Ring(_) | Outcome::Wait { .. });
-    rings && before.is_none()
 }
 
 proptest! {

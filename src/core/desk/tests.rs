@@ -61,7 +61,9 @@ impl Office {
             self.now,
         );
         match self.progress.get_mut(&id(call)) {
-            Some(progress) => progress.advance(&decision, self.now),
+            Some(progress) => {
+                progress.advance(&decision, self.now);
+            }
             None => {
                 let progress = Progress::begin(&decision, self.now);
                 self.progress

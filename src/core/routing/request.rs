@@ -125,19 +125,23 @@ impl Progress {
         Some(progress)
     }
 
-    /// Takes in a later decision: whom it rings, and the step it has come to.
-    pub fn advance(&mut self, decision: &Decision, now: Now) {
+    /// Takes in a later decision: whom it rings, and the step it has come to. True where a step
+    /// begins with it, whose time counts from now.
+    pub fn advance(&mut self, decision: &Decision, now: Now) -> bool {
         let step = match &decision.outcome {
             Outcome::Ring(ring) => ring.step,
             Outcome::Wait { step, .. } => *step,
-            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return,
+            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return false,
         };
-        if step != self.step {
+        let begins = step != self.step || self.cause == Cause::StepEnded;
+        if begins {
             self.begin_step(step, now);
         }
+        self.cause = Cause::OfferEnded;
         if let Outcome::Ring(ring) = &decision.outcome {
             self.ringing.extend(ring.users.iter().cloned());
         }
+        begins
     }
 
     /// An offer ended without a conversation.
