@@ -230,6 +230,42 @@ a.toml:3:3 there is no key `usr` at the top level. Did you mean `user`?
     insta::assert_snapshot!(printed, @r#"ok: 0 channels, 0 numbers, 0 trunks, 0 users, 0 teams, 1 schedule, 5 prompts, 0 expectations"#);
 }
 
+#[test]
+fn a_prompt_is_added_to_a_configuration_that_lacks_it() {
+    let (house, config) = empty_house();
+    let text = "[[channel]]\nname = \"line\"\nnumbers = [\"+4722000001\"]\n[channel.working_hours]\nvoicemail = \"moved\"\n";
+    fs::write(config.join("a.toml"), text).unwrap();
+    let directory = config.to_str().unwrap();
+    let (printed, code) = ringdesk(&["check", "--config", directory]);
+    assert_eq!(code, Some(1));
+    assert!(
+        printed.contains("there is no prompt \"moved\""),
+        "{printed}"
+    );
+
+    let wav = root().join("prompts/closed.wav");
+    let wav_path = wav.to_str().unwrap();
+    let add = [
+        "prompts", "add", wav_path, "--name", "moved", "--config", directory,
+    ];
+    let (printed, code) = ringdesk(&add);
+    assert_eq!(code, Some(0), "{printed}");
+    let stored = house.path().join("prompts/moved.wav");
+    assert_eq!(fs::read(&stored).unwrap(), fs::read(&wav).unwrap());
+    assert_eq!(ringdesk(&["check", "--config", directory]).1, Some(0));
+    let (shown, code) = ringdesk(&["prompts", "show", "moved", "--config", directory]);
+    assert_eq!(code, Some(0));
+    assert!(shown.contains("format   8000 Hz, 16 bit, mono"), "{shown}");
+    assert!(shown.contains("used by  line working_hours"), "{shown}");
+
+    let (printed, code) = ringdesk(&add);
+    assert_eq!(code, Some(1), "{printed}");
+    let (printed, code) = ringdesk(&[
+        "prompts", "add", wav_path, "--name", "../up", "--config", directory,
+    ]);
+    assert_eq!(code, Some(1), "{printed}");
+}
+
 fn ringdesk(arguments: &[&str]) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
         .args(arguments)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigDirectory;
+use super::network::{self, Finding};
 use crate::config::{Diagnostic, Loaded};
 use crate::daemon;
 
@@ -14,6 +15,10 @@ use crate::daemon;
 pub struct Check {
     #[command(flatten)]
     directory: ConfigDirectory,
+    /// Look at the network too: can the ports be bound, is the address that carriers are told a
+    /// private one, do the trunks answer OPTIONS.
+    #[arg(long)]
+    network: bool,
 }
 
 /// Prints every error and warning, and how much there is of everything.
@@ -26,6 +31,9 @@ pub fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         Ok(loaded) => {
             print_warnings(&loaded.warnings, &mut out)?;
             writeln!(out, "{}", summary(&loaded))?;
+            if arguments.network {
+                return print_network(&network::look(&loaded.snapshot), &mut out);
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(diagnostics) => {
@@ -36,6 +44,22 @@ pub fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn print_network(findings: &[Finding], out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    for finding in findings {
+        match finding {
+            Finding::Good(text) => writeln!(out, "ok: {text}")?,
+            Finding::Doubtful(text) => writeln!(out, "warning: {text}")?,
+            Finding::Bad(text) => writeln!(out, "error: {text}")?,
+        }
+    }
+    let is_bad = findings.iter().any(|it| matches!(it, Finding::Bad(_)));
+    Ok(if is_bad {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn print_warnings(warnings: &[Diagnostic], out: &mut impl Write) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod hours;
+mod network;
 mod prompts;
 pub mod route;
 mod run;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::ConfigDirectory;
+use super::network::own_address;
 use crate::config::suggestion;
 use crate::core::snapshot::SipSettings;
 
@@ -118,7 +119,7 @@ fn server(sip: &SipSettings) -> String {
         return "(no listener)".to_owned();
     };
     let address = match listen.address.ip() {
-        ip if ip.is_unspecified() => own_address().or(sip.public_address),
+        ip if ip.is_unspecified() => own_address(&sip.listen).or(sip.public_address),
         ip => Some(ip),
     };
     let Some(address) = address else {
@@ -133,15 +134,6 @@ fn server(sip: &SipSettings) -> String {
         Some(public) if public != address => format!("{inside}   (from outside: {public})"),
         _ => inside,
     }
-}
-
-/// The address that this machine would use towards the internet. Nothing is sent.
-fn own_address() -> Option<IpAddr> {
-    let elsewhere = (Ipv4Addr::new(192, 0, 2, 1), 9);
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect(elsewhere).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_unspecified()).then_some(address)
 }
 
 #[cfg(test)]

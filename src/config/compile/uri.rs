@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use crate::core::snapshot::{Listen, Outbound, Peer, Protocol};
+use crate::sip::message::Uri;
 
 /// The port of SIP without TLS (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5060;
@@ -53,6 +54,9 @@ pub(super) fn outbound(text: &str) -> Result<Outbound, String> {
     };
     if !user.is_none_or(is_user) {
         return Err(wrong("has a user part that cannot be one"));
+    }
+    if Uri::from_str(text).is_err() && host_and_port(host_port).is_some() {
+        return Err(wrong("cannot be a SIP URI"));
     }
     let (host, port) =
         host_and_port(host_port).ok_or_else(|| wrong("has no host that can be one"))?;
