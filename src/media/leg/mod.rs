@@ -371,6 +371,11 @@ impl MediaLeg {
         self.end_playing();
     }
 
+    /// Where RTP comes from, once that is known.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.agreed.as_ref()?.source.locked()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> MediaCounters {
         let lost = self.reception.as_ref().map_or(0, Reception::lost);

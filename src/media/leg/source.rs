@@ -97,6 +97,11 @@ impl SourceLock {
         }
     }
 
+    /// Where packets come from, once that is known.
+    pub(super) fn locked(&self) -> Option<SocketAddr> {
+        self.locked.map(|(source, _)| source)
+    }
+
     /// Where to send: to the place that packets come from once it is known.
     pub(super) fn destination(&self) -> SocketAddr {
         self.locked.map_or(self.remote, |(source, _)| source)

@@ -143,7 +143,7 @@ impl Thread {
             raised: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), thread::WAKE)?,
         });
-        let thread = MediaThread::new(poll, queue, Arc::clone(&signal), recorder, events);
+        let thread = MediaThread::new(poll, queue, Arc::clone(&signal), recorder, events)?;
         let handle = Builder::new()
             .name(format!("media-{number}"))
             .spawn(move || thread.run())?;

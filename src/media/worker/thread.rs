@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::park_timeout;
 use std::time::Duration;
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Registry, Token};
 
 use crate::clock;
 use crate::core::time::Mono;
@@ -21,7 +21,7 @@ use crate::media::recording::{Pushed, Recorder, RecordingRing};
 use crate::media::rtp::MAX_DATAGRAM;
 
 use super::Signal;
-use super::sockets::Transport;
+use super::sockets::{Origin, Transport};
 
 /// The token of commands.
 pub(super) const WAKE: Token = Token(usize::MAX);
@@ -59,6 +59,7 @@ struct Legs {
     slots: Vec<Option<Slot>>,
     by_media: HashMap<MediaId, usize>,
     timers: BinaryHeap<Reverse<(Mono, usize)>>,
+    registry: Registry,
     recorder: Arc<Recorder>,
     events: Arc<dyn Fn(MediaEvent) + Send + Sync>,
 }
@@ -85,8 +86,9 @@ impl MediaThread {
         signal: Arc<Signal>,
         recorder: Arc<Recorder>,
         events: Arc<dyn Fn(MediaEvent) + Send + Sync>,
-    ) -> MediaThread {
-        MediaThread {
+    ) -> io::Result<MediaThread> {
+        let registry = poll.registry().try_clone()?;
+        Ok(MediaThread {
             poll,
             queue,
             signal,
@@ -94,13 +96,14 @@ impl MediaThread {
                 slots: Vec::new(),
                 by_media: HashMap::new(),
                 timers: BinaryHeap::new(),
+                registry,
                 recorder,
                 events,
             },
             unfinished: Vec::new(),
             turn: Vec::with_capacity(MAX_READY),
             buffer: Box::new([0; MAX_DATAGRAM]),
-        }
+        })
     }
 
     pub(super) fn run(mut self) {
@@ -139,8 +142,7 @@ impl MediaThread {
             match self.queue.try_recv() {
                 Ok(command) => {
                     let now = clock::mono();
-                    self.legs
-                        .obey(command, now, self.poll.registry(), &mut self.buffer[..]);
+                    self.legs.obey(command, now, &mut self.buffer[..]);
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -181,13 +183,7 @@ impl MediaThread {
 }
 
 impl Legs {
-    fn obey(
-        &mut self,
-        command: MediaCommand,
-        now: Mono,
-        registry: &mio::Registry,
-        buffer: &mut [u8],
-    ) {
+    fn obey(&mut self, command: MediaCommand, now: Mono, buffer: &mut [u8]) {
         match command {
             MediaCommand::Open {
                 media,
@@ -196,7 +192,7 @@ impl Legs {
                 seed,
                 call: _,
             } => {
-                if let Err(error) = self.open(media, address, port, seed, registry) {
+                if let Err(error) = self.open(media, address, port, seed) {
                     let error = error.to_string();
                     (self.events)(MediaEvent::OpenFailed { media, error });
                 }
@@ -234,18 +230,10 @@ impl Legs {
         }
     }
 
-    fn open(
-        &mut self,
-        media: MediaId,
-        address: IpAddr,
-        port: u16,
-        seed: u64,
-        registry: &mio::Registry,
-    ) -> io::Result<()> {
+    fn open(&mut self, media: MediaId, address: IpAddr, port: u16, seed: u64) -> io::Result<()> {
         let free = self.slots.iter().position(Option::is_none);
         let index = free.unwrap_or(self.slots.len());
-        let tokens = [Token(index * 2), Token(index * 2 + 1)];
-        let transport = Transport::open(address, port, registry, tokens)?;
+        let transport = Transport::open(address, port, index, &self.registry)?;
         let slot = Slot {
             leg: MediaLeg::new(media, seed, clock::now()),
             transport,
@@ -320,14 +308,9 @@ impl Legs {
 
     /// Takes what has come on a socket; false if there is more.
     fn serve(&mut self, token: Token, now: Mono, buffer: &mut [u8]) -> bool {
-        let index = token.0 / 2;
-        let socket = if token.0 % 2 == 0 {
-            Socket::Rtp
-        } else {
-            Socket::Rtcp
-        };
+        let (index, origin) = Origin::of(token);
         for _ in 0..MAX_BURST {
-            match self.receive(index, socket, now, buffer) {
+            match self.receive(index, origin, now, buffer) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.settle(index, buffer);
@@ -345,20 +328,20 @@ impl Legs {
     fn receive(
         &mut self,
         index: usize,
-        socket: Socket,
+        origin: Origin,
         now: Mono,
         buffer: &mut [u8],
     ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        let (length, source) = slot.transport.socket(socket).recv_from(buffer)?;
+        let (length, source) = slot.transport.receive(origin, buffer)?;
         let Some(datagram) = buffer.get_mut(..length) else {
             return Ok(());
         };
-        let heard = match socket {
-            Socket::Rtp => slot.leg.handle_datagram(source, datagram, now),
-            Socket::Rtcp => {
+        let heard = match origin {
+            Origin::Rtp | Origin::Direct => slot.leg.handle_datagram(source, datagram, now),
+            Origin::Rtcp => {
                 slot.leg.handle_rtcp(source, datagram, now);
                 None
             }
@@ -368,8 +351,7 @@ impl Legs {
         };
         if let Some(peer) = self.slots.get_mut(peer).and_then(Option::as_mut) {
             if let Some((to, packet)) = peer.leg.forward(&heard, datagram, now) {
-                // A packet that the network does not take now is lost, as on any network.
-                drop(peer.transport.socket(Socket::Rtp).send_to(packet, to));
+                peer.transport.send(Socket::Rtp, packet, to);
             }
         }
         Ok(())
@@ -382,9 +364,11 @@ impl Legs {
         };
         while let Some(Transmit { socket, to, length }) = slot.leg.poll_transmit(buffer) {
             if let Some(packet) = buffer.get(..length) {
-                // As above: lost.
-                drop(slot.transport.socket(socket).send_to(packet, to));
+                slot.transport.send(socket, packet, to);
             }
+        }
+        if let Some(source) = slot.leg.source().filter(|_| slot.peer.is_some()) {
+            slot.transport.aim(source, index, &self.registry);
         }
         slot.write_tape();
         while let Some(event) = slot.leg.poll_event() {
