@@ -351,10 +351,20 @@ impl World {
             .collect()
     }
 
-    /// One of the last datagrams, chosen by `pick`, comes once more.
-    pub fn replay(&mut self, pick: u64) {
-        let index = pick as usize % self.past.len().max(1);
-        if let Some(datagram) = self.past.get(index).cloned() {
+    /// One of the last datagrams comes once more, perhaps with some of its octets changed.
+    pub fn replay(&mut self, random: &mut RandomSource) {
+        if self.past.is_empty() {
+            return;
+        }
+        let index = random.next_u64() as usize % self.past.len();
+        let mut datagram = self.past[index].clone();
+        let mut octets = datagram.bytes.to_vec();
+        for _ in 0..random.next_u64() % 4 {
+            let at = random.next_u64() as usize % octets.len();
+            octets[at] = b' ' + (random.next_u64() % 95) as u8;
+        }
+        if Message::parse(&octets).is_ok() {
+            datagram.bytes = octets.into();
             self.note("an old datagram comes again");
             self.arrive(datagram);
         }
@@ -440,9 +450,10 @@ impl World {
     fn collect(&mut self, end: usize) {
         while let Some(event) = self.ends[end].agent.poll_event() {
             if let Event::Transmit { flow, bytes } = event {
-                let to = (0..3).find(|to| address(*to) == flow.remote);
-                let to = to.unwrap_or_else(|| panic!("nobody lives at {}", flow.remote));
-                self.send(end, to, bytes);
+                match (0..3).find(|to| address(*to) == flow.remote) {
+                    Some(to) => self.send(end, to, bytes),
+                    None => self.note(&format!("nobody lives at {}", flow.remote)),
+                }
                 continue;
             }
             self.observe(end, &event);
