@@ -1,8 +1,8 @@
 //! `ringdesk prompts`: which prompts there are, and how they sound.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use super::ConfigDirectory;
 use crate::config::{self, Loaded};
 use crate::media::g711::SAMPLE_RATE;
 use crate::media::level::{peak_dbfs, rms_dbfs};
-use crate::media::prompt::{Decoded, SHIPPED, decode, store};
+use crate::media::prompt::{Decoded, SHIPPED, decode, read, store};
 
 /// Prompts quieter than this on average, in dBFS, are hard to hear on a phone.
 const QUIET_DBFS: f64 = -35.0;
@@ -206,17 +206,14 @@ fn add(
 
 fn decoded(name: &str, file: Option<&Path>) -> anyhow::Result<Decoded> {
     let decoded = match file {
-        Some(file) => {
-            let opened = File::open(file).with_context(|| file.display().to_string())?;
-            decode(BufReader::new(opened))
-        }
+        Some(file) => decode(&read(file)?)?,
         None => {
             let shipped = SHIPPED.iter().find(|(known, _)| *known == name);
             let (_, wav) = shipped.context("it has no file")?;
-            decode(*wav)
+            decode(wav)?
         }
     };
-    Ok(decoded?)
+    Ok(decoded)
 }
 
 /// The rules and special days of channels that play a prompt.

@@ -1,12 +1,13 @@
 //! Prompts: WAV files of any common kind, brought to 8 kHz mono and encoded once per codec.
 
 mod decode;
+mod header;
 mod resample;
 mod shipped;
 mod store;
 
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,9 +27,9 @@ pub enum PromptError {
     /// Not a WAV file.
     #[error("is not a WAV file ({0}); save it as WAV, 16 bit PCM")]
     NotWav(&'static str),
-    /// A WAV file whose audio is compressed.
-    #[error("is a WAV file with compressed audio; save it as WAV, 16 bit PCM")]
-    Compressed,
+    /// A WAV file in an encoding that is not decoded, by name.
+    #[error("is a WAV file with {0} audio; save it as WAV, 16 bit PCM")]
+    Encoding(&'static str),
     /// The file ends before the audio that its header promises.
     #[error(
         "is cut off: its header promises {:.1} s of audio, there are {:.1} s; copy or export it again",
@@ -77,9 +78,12 @@ pub enum PromptError {
     NotShipped,
 }
 
+/// The most octets of a file: 5 minutes of 24-bit stereo at 48 kHz are 86 MB.
+pub const MOST_OCTETS: u64 = 100_000_000;
+
 /// Reads the WAV file at `path` as a prompt.
 pub fn load(path: &Path) -> Result<PromptAudio, PromptError> {
-    let decoded = decode(BufReader::new(File::open(path)?))?;
+    let decoded = decode(&read(path)?)?;
     Ok(encode(&decoded.samples))
 }
 
@@ -87,8 +91,19 @@ pub fn load(path: &Path) -> Result<PromptAudio, PromptError> {
 pub fn shipped(name: &str) -> Result<PromptAudio, PromptError> {
     let found = SHIPPED.iter().find(|(known, _)| *known == name);
     let (_, wav) = found.ok_or(PromptError::NotShipped)?;
-    let decoded = decode(Cursor::new(wav))?;
+    let decoded = decode(wav)?;
     Ok(encode(&decoded.samples))
+}
+
+/// The octets of a file, for [`decode`].
+pub fn read(path: &Path) -> Result<Vec<u8>, PromptError> {
+    let mut wav = Vec::new();
+    let file = File::open(path)?;
+    file.take(MOST_OCTETS + 1).read_to_end(&mut wav)?;
+    if wav.len() as u64 > MOST_OCTETS {
+        return Err(PromptError::TooLarge);
+    }
+    Ok(wav)
 }
 
 #[cfg(test)]
@@ -106,7 +121,7 @@ mod tests {
                 continue;
             }
             wavs += 1;
-            let decoded = decode(BufReader::new(File::open(&path).unwrap())).unwrap();
+            let decoded = decode(&read(&path).unwrap()).unwrap();
             let source = decoded.source;
             assert_eq!(
                 (source.sample_rate, source.channels, source.bits),

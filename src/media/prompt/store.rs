@@ -1,13 +1,10 @@
 //! A new prompt on its way into the directory of prompts.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Decoded, PromptError, decode};
-
-/// The most octets of a file: 5 minutes of 24-bit stereo at 96 kHz are 173 MB.
-const MOST_OCTETS: u64 = 200_000_000;
+use super::{Decoded, PromptError, decode, read};
 
 /// Checks the WAV file `source` and copies it to `NAME.wav` in `directory`, which is made if it is
 /// not there. Whoever reads the directory meanwhile finds the whole old file or the whole new one.
@@ -25,7 +22,7 @@ pub fn store(
         return Err(PromptError::Name(name.to_owned()));
     }
     let wav = read(source)?;
-    let decoded = decode(wav.as_slice())?;
+    let decoded = decode(&wav)?;
     let path = directory.join(format!("{name}.wav"));
     if !replace && path.exists() {
         return Err(PromptError::Exists(path));
@@ -34,16 +31,6 @@ pub fn store(
         Ok(()) => Ok((path, decoded)),
         Err(source) => Err(PromptError::Unwritable { path, source }),
     }
-}
-
-fn read(source: &Path) -> Result<Vec<u8>, PromptError> {
-    let mut wav = Vec::new();
-    let file = File::open(source)?;
-    file.take(MOST_OCTETS + 1).read_to_end(&mut wav)?;
-    if wav.len() as u64 > MOST_OCTETS {
-        return Err(PromptError::TooLarge);
-    }
-    Ok(wav)
 }
 
 fn write(path: &Path, wav: &[u8]) -> io::Result<()> {
