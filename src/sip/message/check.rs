@@ -1,5 +1,7 @@
 //! What every user agent server must refuse, whatever it is there for (RFC 3261 §8.2).
 
+use rsip::headers::{ContentDisposition, ToTypedHeader};
+
 use super::headers::Headers;
 use super::method::Method;
 use super::parse::refuse;
@@ -136,17 +138,17 @@ fn check_body(request: &Request) -> Result<(), Box<Response>> {
 
 /// Without `handling=optional`, a body that is not understood is a reason to refuse (RFC 3261 §20.11).
 fn must_be_understood(headers: &Headers) -> bool {
-    !headers.value("Content-Disposition").is_some_and(|value| {
-        super::scan::Split::new(value, b';').skip(1).any(|part| {
-            part.split_once('=').is_some_and(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("handling")
-                    && value.trim().eq_ignore_ascii_case("optional")
-            })
+    let disposition = headers
+        .value("Content-Disposition")
+        .and_then(|value| ContentDisposition::from(value).typed().ok());
+    !disposition.is_some_and(|disposition| {
+        disposition.display_params.iter().any(|param| {
+            param.0.trim().eq_ignore_ascii_case("handling")
+                && param.1.trim().eq_ignore_ascii_case("optional")
         })
     })
 }
 
-/// Of `multipart/mixed`, a part may be one.
 fn is_sdp_type(content_type: Option<&str>) -> bool {
     content_type.is_some_and(|value| {
         let media_type = media_type(value);

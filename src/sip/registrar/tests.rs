@@ -337,7 +337,8 @@ fn the_domain_of_to_does_not_matter() {
 #[test]
 fn lifetimes_are_kept_within_bounds() {
     let mut desk = Desk::new();
-    let cases: [(&[(&str, &str)], u16, &str); 7] = [
+    type Lines = &'static [(&'static str, &'static str)];
+    let cases: [(Lines, u16, &str); 7] = [
         (&[("Contact", "<sip:a@h>;expires=59")], 423, ""),
         (&[("Contact", "<sip:a@h>"), ("Expires", "1")], 423, ""),
         (
@@ -588,7 +589,7 @@ fn an_eleventh_phone_pushes_out_the_one_that_ends_first() {
     }
     assert_eq!(desk.contacts().len(), MAX_BINDINGS_PER_USER);
     assert!(!desk.contacts().contains(&"sip:anna@10.0.3.1".to_owned()));
-    let many = vec!["<sip:a@h>"; 11].join(",");
+    let many = ["<sip:a@h>"; 11].join(",");
     assert_eq!(desk.anna(&[("Contact", &many)], udp(PHONE)).status, 400);
 }
 
