@@ -9,6 +9,8 @@ mod method;
 mod name_addr;
 mod params;
 mod parse;
+#[cfg(test)]
+mod proofs;
 mod scan;
 mod status;
 mod stream;

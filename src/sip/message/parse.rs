@@ -157,12 +157,11 @@ pub(super) fn parse_datagram(octets: Bytes) -> Result<Message, ParseError> {
     parse(octets.slice(begin..))
 }
 
-/// A message of which the head came and which is too long as a whole.
-pub(super) fn too_large(head: &Bytes, total: u64) -> ParseError {
-    let problem = format!("{total} octets are more than {MAX_MESSAGE_OCTETS}");
+/// The refusal of a message of which only the head is looked at.
+pub(super) fn refuse_head(head: &Bytes, status: u16, problem: String) -> ParseError {
     let (first, headers, _) = read_head(head);
     match first {
-        Ok(FirstLine::Request { method, .. }) => refusal(problem, Some(513), &method, &headers),
+        Ok(FirstLine::Request { method, .. }) => refusal(problem, Some(status), &method, &headers),
         _ => ParseError::silent(problem),
     }
 }

@@ -163,13 +163,11 @@ impl StreamReader {
         let length = match body_length(&head) {
             Ok(length) => length,
             Err(problem) => {
-                let refused = parse::parse(head);
+                let refused = parse::refuse_head(&head, 400, problem.clone());
                 let error = self.fail(problem);
-                return match refused {
-                    Err(refused) if refused.answer.is_some() => {
-                        Ok(Some(Frame::Message(Err(refused))))
-                    }
-                    _ => Err(error),
+                return match refused.answer {
+                    Some(_) => Ok(Some(Frame::Message(Err(refused)))),
+                    None => Err(error),
                 };
             }
         };
@@ -180,7 +178,8 @@ impl StreamReader {
             };
             return Ok(None);
         }
-        let too_large = parse::too_large(&head, total);
+        let problem = format!("{total} octets are more than {MAX_MESSAGE_OCTETS}");
+        let too_large = parse::refuse_head(&head, 513, problem);
         if length > MAX_SKIPPED_OCTETS {
             self.fail(format!("Content-Length is {length}"));
         } else {
