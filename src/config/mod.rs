@@ -89,9 +89,7 @@ fn assemble(
 ) -> Result<Loaded, Diagnostics> {
     let (mut tree, broken) = parse::parse(sources, &mut findings);
     parse::add_shipped_special_days(&mut tree, &mut findings);
-    let unread = Unread {
-        texts: broken.iter().map(|source| source.text.as_str()).collect(),
-    };
+    let unread = Unread { sources: broken };
     let surroundings = Surroundings {
         version,
         at,

@@ -56,7 +56,7 @@ pub(super) fn parse<'a>(sources: &'a [Source], findings: &mut Findings) -> (Tree
             let place = source.place(octets.start);
             findings.error(&place, syntax(error.message(), source.text.get(octets)));
         }
-        if errors.is_empty() {
+        if errors.is_empty() && source.is_whole {
             reader.document(source, &document, findings);
         } else {
             broken.push(source);
@@ -191,8 +191,13 @@ fn sip_entry(section: &Section<'_>, findings: &mut Findings) -> SipEntry {
         ("sha-256", DigestOffer::Sha256),
         ("both", DigestOffer::Both),
     ];
+    let listen = section.texts("listen", findings);
+    if listen.as_ref().is_some_and(Vec::is_empty) {
+        let message = "`listen` is empty, so that no call can arrive. Leave it out for port 5060 on every address.";
+        findings.error(&section.place(), message);
+    }
     SipEntry {
-        listen: section.texts("listen", findings),
+        listen,
         public_address: section.text("public_address", findings),
         local_networks: section.texts("local_networks", findings),
         digest: section

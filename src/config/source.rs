@@ -20,6 +20,8 @@ pub(super) struct Source {
     pub name: Arc<str>,
     /// What is in it.
     pub text: String,
+    /// False for a file that could not be read: anything may stand in it.
+    pub is_whole: bool,
     line_starts: Vec<usize>,
 }
 
@@ -32,6 +34,7 @@ impl Source {
         Source {
             name: Arc::from(name),
             text,
+            is_whole: true,
             line_starts,
         }
     }
@@ -81,24 +84,39 @@ pub(super) fn read_directory(dir: &Path, findings: &mut Findings) -> Vec<Source>
         ));
         return Vec::new();
     }
-    paths
-        .iter()
-        .filter_map(|path| {
-            let name = path.file_name()?.to_string_lossy().into_owned();
-            match read(path) {
-                Ok(text) => Some(Source::new(&name, text)),
-                Err(problem) => {
-                    let place = Place {
-                        file: Arc::from(name),
-                        line: 1,
-                        column: 1,
-                    };
-                    findings.error(&place, problem);
-                    None
-                }
+    let mut sources = Vec::with_capacity(paths.len());
+    for path in &paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match read(path) {
+            Ok(octets) => sources.push(decode(&name, octets, findings)),
+            Err(problem) => {
+                let source = Source::new(&name, String::new());
+                findings.error(&source.place(0), problem);
+                sources.push(Source {
+                    is_whole: false,
+                    ..source
+                });
             }
-        })
-        .collect()
+        }
+    }
+    sources
+}
+
+/// A file in another encoding is an error, and its ASCII says enough to go on.
+fn decode(name: &str, octets: Vec<u8>, findings: &mut Findings) -> Source {
+    match String::from_utf8(octets) {
+        Ok(text) => Source::new(name, text),
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = Source::new(name, text);
+            findings.error(
+                &source.place(good),
+                "is not UTF-8 text. Save the file as UTF-8.",
+            );
+            source
+        }
+    }
 }
 
 fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -111,7 +129,9 @@ fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
         let is_toml = path
             .extension()
             .is_some_and(|extension| extension == "toml");
-        if is_toml && !hidden && !path.is_dir() {
+        // A file that cannot be looked at is kept, so that reading it says why.
+        let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+        if is_toml && !hidden && is_file {
             paths.push(path);
         }
     }
@@ -119,7 +139,7 @@ fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}.");
     let mut octets = Vec::new();
     fs::File::open(path)
@@ -133,14 +153,7 @@ fn read(path: &Path) -> Result<String, String> {
             MAX_FILE_OCTETS / 1024 / 1024
         ));
     }
-    String::from_utf8(octets).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|o| **o == b'\n');
-        format!(
-            "line {} is not UTF-8 text. Save the file as UTF-8.",
-            line.count().saturating_add(1)
-        )
-    })
+    Ok(octets)
 }
 
 #[cfg(test)]

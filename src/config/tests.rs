@@ -282,6 +282,7 @@ fn wrong_values_are_named_with_what_was_expected() {
     insta::assert_snapshot!(table(&[
         ("digest = \"md5\"", "digest = \"sha256\""),
         ("listen = [\"udp://0.0.0.0:5060\", ", "listen = [\"tls://0.0.0.0:5061\", "),
+        ("listen = [\"udp://0.0.0.0:5060\", \"tcp://0.0.0.0:5060\"]", "listen = []"),
         ("public_address = \"203.0.113.7\"", "public_address = \"pbx.example.com\""),
         ("\"10.0.0.0/8\"", "\"10.0.0.1/8\""),
         ("ports = \"16384-17383\"", "ports = \"16385-16386\""),
@@ -296,6 +297,7 @@ fn wrong_values_are_named_with_what_was_expected() {
         ("password_file = \"secrets/carrier\"", ""),
         ("email = \"anna@example.com\"", "email = \"anna\""),
         ("external_number = \"+4790000001\"", "external_number = \"90000001\""),
+        ("external_number = \"+4790000001\"", "external_number = \"+47 22 33 44 55\""),
         ("seat = \"service\"", "seat = \"services\""),
         ("wrap_up_seconds = 10", "wrap_up_seconds = -1"),
         ("name = \"bjorn\"", "name = \"Bjørn\""),
@@ -330,6 +332,9 @@ ringdesk.toml:6:10 `digest` cannot be "sha256": it is one of md5, sha-256, both.
 
 listen = ["tls://0.0.0.0:5061",
 ringdesk.toml:3:11 "tls://0.0.0.0:5061": tls listeners are not available in this version. Use udp:// or tcp://.
+
+listen = []
+ringdesk.toml:2:1 `listen` is empty, so that no call can arrive. Leave it out for port 5060 on every address.
 
 public_address = "pbx.example.com"
 ringdesk.toml:4:18 "pbx.example.com" is not an IP address, as in public_address = "203.0.113.7".
@@ -372,6 +377,9 @@ ringdesk.toml:30:9 `email`: "anna" is not a mail address, like office@example.co
 
 external_number = "90000001"
 ringdesk.toml:34:19 "90000001" is not a number in international form, like +4722334455.
+
+external_number = "+47 22 33 44 55"
+ringdesk.toml:34:19 +4722334455 is a number of channel "main-line" (ringdesk.toml:76:12): a call to it would come back for ever. Write a number elsewhere.
 
 seat = "services"
 ringdesk.toml:31:8 `seat` cannot be "services": it is one of sales, service. Did you mean "service"?
@@ -786,4 +794,37 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn files_of_other_editors_and_other_systems_are_read_and_what_is_no_file_is_left_out() {
+    let dir = directory(&[
+        (
+            "windows.toml",
+            "\u{feff}[[team]]\r\nname = \"support\"\r\nmembers = []\r\n",
+        ),
+        (".hidden.toml", "broken"),
+        ("channels.toml~", "broken"),
+    ]);
+    fs::create_dir(dir.path().join("directory.toml")).unwrap();
+    fs::create_dir(dir.path().join("more")).unwrap();
+    fs::write(dir.path().join("more/a.toml"), "broken").unwrap();
+    let loaded = load_directory(dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    assert!(loaded.snapshot.team("support").is_some());
+    std::os::unix::fs::symlink("/nonexistent", dir.path().join("gone.toml")).unwrap();
+    fs::write(
+        dir.path().join("latin1.toml"),
+        b"[sip]\n# caf\xe9\ndigest = \"sha\"\n",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("z.toml"),
+        "[[inbox]]\nname = \"i\"\nteams = [\"perhaps-in-gone\"]\n",
+    )
+    .unwrap();
+    insta::assert_snapshot!(load_directory(dir.path()).unwrap_err(), @r#"
+gone.toml:1:1 cannot be read: No such file or directory (os error 2).
+latin1.toml:2:6 is not UTF-8 text. Save the file as UTF-8.
+latin1.toml:3:10 `digest` cannot be "sha": it is one of md5, sha-256, both.
+"#);
 }

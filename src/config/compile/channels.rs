@@ -33,6 +33,7 @@ pub(super) fn compile(
         .iter()
         .map(|entry| channel(entry, tree, directory, prompts, &mut numbers, findings))
         .collect();
+    numbers.check_external(tree, findings);
     Channels {
         channels,
         numbers: numbers
@@ -155,6 +156,25 @@ impl Numbers {
         self.owners
             .insert(number.clone(), (channel.to_owned(), written.place.clone()));
         Some(number)
+    }
+
+    /// A user's external number that is one of our own would ring us, which would ring it again.
+    fn check_external(&self, tree: &Tree, findings: &mut Findings) {
+        for written in tree
+            .users
+            .iter()
+            .filter_map(|user| user.external_number.as_ref())
+        {
+            let Ok(number) = written.value.parse::<PhoneNumber>() else {
+                continue;
+            };
+            if let Some((channel, place)) = self.owners.get(&number) {
+                let message = format!(
+                    "{number} is a number of channel \"{channel}\" ({place}): a call to it would come back for ever. Write a number elsewhere."
+                );
+                findings.error(&written.place, message);
+            }
+        }
     }
 }
 

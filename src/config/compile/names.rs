@@ -4,26 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::config::diagnostic::{Findings, Place, nearest, suggestion};
 use crate::config::section::Placed;
+use crate::config::source::Source;
 
 /// The longest name, in characters: it stands in traces and on the displays of phones.
 const MAX_NAME_CHARACTERS: usize = 64;
 
-/// The texts of files that are broken somewhere: what they name cannot be called missing.
+/// The files that are broken somewhere: what they name cannot be called missing.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Unread<'a> {
-    /// Their texts.
-    pub texts: Vec<&'a str>,
+    /// They.
+    pub sources: Vec<&'a Source>,
 }
 
 impl Unread<'_> {
     /// True when a broken file may define `name`.
     pub fn may_define(&self, name: &str) -> bool {
-        self.texts.iter().any(|text| text.contains(name))
+        self.sources
+            .iter()
+            .any(|source| !source.is_whole || source.text.contains(name))
     }
 
     /// True when some file is broken, so that conclusions over several things are not to be drawn.
     pub fn is_any(&self) -> bool {
-        !self.texts.is_empty()
+        !self.sources.is_empty()
     }
 }
 
