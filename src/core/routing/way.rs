@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::candidates::{self, Course};
 use super::refusal;
 use super::strategy;
+use super::words;
 use super::{
     Attempt, Cause, Decision, Facts, Outcome, Progress, Request, Selection, To, Trace,
     VoicemailReason,
@@ -251,7 +252,7 @@ fn channel<'a>(snapshot: &'a Snapshot, to: &To) -> Result<&'a Channel, Box<Decis
         To::Unread(text) => (
             None,
             "unknown-number",
-            format!("{text:?} cannot be read as a phone number"),
+            format!("{} cannot be read as a phone number", words::quoted(text)),
         ),
     };
     found.ok_or_else(|| Box::new(refusal::refuse(snapshot, 404, code, text)))

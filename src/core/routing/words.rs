@@ -192,6 +192,18 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
+/// Characters of a foreign text that are shown: no number or user name is longer, and lines stay
+/// lines.
+const SHOWN: usize = 64;
+
+/// What somebody sent, in quotes, with everything unprintable escaped, and cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
 /// Who calls what, and what becomes of it.
 fn headline(request: &Request, decision: &Decision) -> String {
     let mut text = String::new();
@@ -206,7 +218,7 @@ fn headline(request: &Request, decision: &Decision) -> String {
             let _ = write!(text, "{channel}");
         }
         (To::Unread(dialled), _) => {
-            let _ = write!(text, "{dialled:?}");
+            text.push_str(&quoted(dialled));
         }
     }
     match &request.from {
