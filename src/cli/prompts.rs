@@ -167,7 +167,8 @@ fn describe(decoded: &Decoded, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "level    {rms:.0} dBFS on average, {:.0} dBFS at its loudest{}",
-        peak_dbfs(&decoded.samples),
+        // Without a sign where it rounds to zero.
+        peak_dbfs(&decoded.samples).round() + 0.0,
         if rms < QUIET_DBFS {
             ": hard to hear"
         } else {

@@ -19,9 +19,10 @@ const UNKNOWN_SIZE: u32 = 0x7fff_0000;
 ///
 /// The error is an encoding that we do not decode.
 pub(super) fn tidy(wav: &[u8]) -> Result<Vec<u8>, PromptError> {
-    let (Some(mut format), Some((promised, data))) = find_chunks(wav) else {
+    let Some(chunks) = find_chunks(wav) else {
         return Ok(wav.to_vec());
     };
+    let (mut format, data) = (chunks.format.to_vec(), chunks.data);
     check_encoding(&format)?;
     widen(&mut format);
     let block = read_u16(&format, 12).unwrap_or(1);
@@ -33,7 +34,7 @@ pub(super) fn tidy(wav: &[u8]) -> Result<Vec<u8>, PromptError> {
         &length(&format).to_le_bytes(),
         &format,
         b"data",
-        &data_size(promised, length(data), block).to_le_bytes(),
+        &data_size(chunks.promised, length(data), block).to_le_bytes(),
         data,
     ] {
         tidy.extend_from_slice(part);
@@ -41,27 +42,40 @@ pub(super) fn tidy(wav: &[u8]) -> Result<Vec<u8>, PromptError> {
     Ok(tidy)
 }
 
-/// The content of `fmt `, and the promised size and content of `data`.
-fn find_chunks(wav: &[u8]) -> (Option<Vec<u8>>, Option<(u32, &[u8])>) {
+/// What is needed of a file.
+struct Chunks<'a> {
+    format: &'a [u8],
+    /// The size of the data by its header.
+    promised: u32,
+    data: &'a [u8],
+}
+
+fn find_chunks(wav: &[u8]) -> Option<Chunks<'_>> {
     let mut format = None;
-    let mut at = 12;
-    while let (true, Some(size)) = (wav.starts_with(b"RIFF"), read_u32(wav, at + 4)) {
-        let rest = wav.get(at + 8..).unwrap_or_default();
-        let content = usize::try_from(size)
-            .ok()
-            .and_then(|size| rest.get(..size))
-            .unwrap_or(rest);
-        match wav.get(at..at + 4) {
-            Some(b"fmt ") => format = Some(content.to_vec()),
-            Some(b"data") if size == 0 || size >= UNKNOWN_SIZE => {
-                return (format, Some((size, rest)));
+    let mut at = if wav.starts_with(b"RIFF") {
+        12
+    } else {
+        return None;
+    };
+    loop {
+        let size = read_u32(wav, at + 4)?;
+        let rest = wav.get(at + 8..)?;
+        let length = usize::try_from(size).ok();
+        let content = length.and_then(|length| rest.get(..length)).unwrap_or(rest);
+        match wav.get(at..at + 4)? {
+            b"fmt " => format = Some(content),
+            b"data" => {
+                let is_unknown = size == 0 || size >= UNKNOWN_SIZE;
+                return Some(Chunks {
+                    format: format?,
+                    promised: size,
+                    data: if is_unknown { rest } else { content },
+                });
             }
-            Some(b"data") => return (format, Some((size, content))),
-            Some(_) | None => {}
+            _ => {}
         }
         at += 8 + content.len() + content.len() % 2;
     }
-    (format, None)
 }
 
 fn length(content: &[u8]) -> u32 {
