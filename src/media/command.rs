@@ -155,7 +155,7 @@ pub enum RecordingEnd {
 /// What a media thread tells the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MediaEvent {
-    /// The sockets could not be bound.
+    /// The sockets could not be bound, or the leg broke: it is gone.
     OpenFailed {
         /// The leg.
         media: MediaId,

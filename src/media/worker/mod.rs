@@ -87,6 +87,9 @@ impl MediaThreads {
         recorder: Arc<Recorder>,
         events: impl Fn(MediaEvent) + Send + Sync + 'static,
     ) -> Result<MediaThreads, MediaError> {
+        // Each call has up to six sockets. Where the system does not let us have more than it gave
+        // us, legs that find none are told as `OpenFailed`.
+        drop(rlimit::increase_nofile_limit(rlimit::INFINITY));
         let events: Arc<dyn Fn(MediaEvent) + Send + Sync> = Arc::new(events);
         let start = |number| {
             Thread::start(number, Arc::clone(&recorder), Arc::clone(&events))
@@ -102,20 +105,21 @@ impl MediaThreads {
     /// Hands a command to the thread of its leg. Never waits. A command for a leg that was never
     /// opened, or is closed, does nothing.
     pub fn send(&mut self, command: MediaCommand) -> Result<(), MediaError> {
+        let media = thread::subject(&command);
         let number = match &command {
-            MediaCommand::Open { media, call, .. } => {
+            MediaCommand::Open { call, .. } => {
                 let number = self.home(*call);
-                self.homes.insert(*media, number);
+                self.homes.insert(media, number);
                 Some(number)
             }
-            MediaCommand::Close { media } => self.homes.remove(media),
-            MediaCommand::Agree { media, .. }
-            | MediaCommand::Play { media, .. }
-            | MediaCommand::StopPlaying { media }
-            | MediaCommand::Record { media, .. }
-            | MediaCommand::StopRecording { media }
-            | MediaCommand::Bridge { a: media, .. }
-            | MediaCommand::Unbridge { media } => self.homes.get(media).copied(),
+            MediaCommand::Close { .. } => self.homes.remove(&media),
+            MediaCommand::Agree { .. }
+            | MediaCommand::Play { .. }
+            | MediaCommand::StopPlaying { .. }
+            | MediaCommand::Record { .. }
+            | MediaCommand::StopRecording { .. }
+            | MediaCommand::Bridge { .. }
+            | MediaCommand::Unbridge { .. } => self.homes.get(&media).copied(),
         };
         let Some((number, thread)) = number.and_then(|n| Some((n, self.threads.get(n)?))) else {
             return Ok(());

@@ -422,6 +422,36 @@ fn threads_that_end_complete_what_they_record() {
 }
 
 #[test]
+fn a_fault_in_one_call_leaves_the_others_alone() {
+    let (sender, events) = channel();
+    let recorder = Arc::new(Recorder::new().unwrap());
+    let media = MediaThreads::start(1, recorder, move |event| {
+        let is_fault = matches!(event, MediaEvent::Digit { digit: 'D', .. });
+        assert!(!is_fault, "a fault for the test");
+        drop(sender.send(event));
+    });
+    let mut world = World {
+        media: media.unwrap(),
+        events,
+        address: own_address(12),
+        opened: 0,
+    };
+    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
+    let (mut c, d) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
+    world.bridge(&a, &b);
+    world.bridge(&c, &d);
+    c.say_as(101, &[15, 0x80, 0, 160]);
+    let mut gone = [world.event(), world.event()].map(|event| match event {
+        MediaEvent::OpenFailed { media, .. } => media,
+        event => panic!("{event:?}"),
+    });
+    gone.sort_unstable();
+    assert_eq!(gone, [c.media, d.media]);
+    let frames = frames(3);
+    assert_eq!(a.talk(&mut b, &frames), (frames.clone(), frames));
+}
+
+#[test]
 fn a_command_for_a_leg_that_is_not_there_does_nothing() {
     let mut world = World::new(own_address(11));
     let media = MediaId(5);

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::thread::park_timeout;
@@ -65,6 +66,7 @@ struct Legs {
 }
 
 struct Slot {
+    media: MediaId,
     leg: MediaLeg,
     transport: Transport,
     peer: Option<usize>,
@@ -126,7 +128,13 @@ impl MediaThread {
         let sockets = ready.iter().map(|event| event.token());
         self.turn.extend(sockets.filter(|&token| token != WAKE));
         for &token in &self.turn {
-            if !self.legs.serve(token, now, &mut self.buffer[..]) {
+            let (slot, origin) = Origin::of(token);
+            let buffer = &mut self.buffer[..];
+            let mut done = true;
+            self.legs.guard(Some(slot), |legs| {
+                done = legs.serve(slot, origin, now, buffer);
+            });
+            if !done {
                 self.unfinished.push(token);
             }
         }
@@ -142,7 +150,10 @@ impl MediaThread {
             match self.queue.try_recv() {
                 Ok(command) => {
                     let now = clock::mono();
-                    self.legs.obey(command, now, &mut self.buffer[..]);
+                    let slot = self.legs.slot_of(subject(&command));
+                    let buffer = &mut self.buffer[..];
+                    self.legs
+                        .guard(slot, |legs| legs.obey(command, now, buffer));
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -182,7 +193,49 @@ impl MediaThread {
     }
 }
 
+/// The leg that a command is for.
+pub(super) fn subject(command: &MediaCommand) -> MediaId {
+    match command {
+        MediaCommand::Open { media, .. }
+        | MediaCommand::Agree { media, .. }
+        | MediaCommand::Play { media, .. }
+        | MediaCommand::StopPlaying { media }
+        | MediaCommand::Record { media, .. }
+        | MediaCommand::StopRecording { media }
+        | MediaCommand::Bridge { a: media, .. }
+        | MediaCommand::Unbridge { media }
+        | MediaCommand::Close { media } => *media,
+    }
+}
+
 impl Legs {
+    /// Does some work on a leg. A fault in it ends that leg and the one it is bridged with, and no
+    /// other call.
+    fn guard(&mut self, index: Option<usize>, work: impl FnOnce(&mut Legs)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            let peer = index.and_then(|index| self.slots.get(index)?.as_ref()?.peer);
+            for index in [index, peer].into_iter().flatten() {
+                self.abandon(index);
+            }
+        }
+    }
+
+    /// Gives up a leg whose state cannot be trusted any more. Its sockets close and its recording is
+    /// completed as far as it got.
+    fn abandon(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else {
+            return;
+        };
+        self.by_media.remove(&slot.media);
+        (self.events)(MediaEvent::OpenFailed {
+            media: slot.media,
+            error: format!(
+                "internal fault in media leg {}, told on standard error",
+                slot.media.0
+            ),
+        });
+    }
+
     fn obey(&mut self, command: MediaCommand, now: Mono, buffer: &mut [u8]) {
         match command {
             MediaCommand::Open {
@@ -235,6 +288,7 @@ impl Legs {
         let index = free.unwrap_or(self.slots.len());
         let transport = Transport::open(address, port, index, &self.registry)?;
         let slot = Slot {
+            media,
             leg: MediaLeg::new(media, seed, clock::now()),
             transport,
             peer: None,
@@ -307,8 +361,7 @@ impl Legs {
     }
 
     /// Takes what has come on a socket; false if there is more.
-    fn serve(&mut self, token: Token, now: Mono, buffer: &mut [u8]) -> bool {
-        let (index, origin) = Origin::of(token);
+    fn serve(&mut self, index: usize, origin: Origin, now: Mono, buffer: &mut [u8]) -> bool {
         for _ in 0..MAX_BURST {
             match self.receive(index, origin, now, buffer) {
                 Ok(()) => {}
@@ -387,12 +440,14 @@ impl Legs {
                 return;
             }
             self.timers.pop();
-            let slot = self.slots.get_mut(index).and_then(Option::as_mut);
-            if let Some(slot) = slot.filter(|slot| slot.scheduled == Some(at)) {
-                slot.scheduled = None;
-                slot.leg.handle_timeout(now);
-                self.settle(index, buffer);
-            }
+            self.guard(Some(index), |legs| {
+                let slot = legs.slots.get_mut(index).and_then(Option::as_mut);
+                if let Some(slot) = slot.filter(|slot| slot.scheduled == Some(at)) {
+                    slot.scheduled = None;
+                    slot.leg.handle_timeout(now);
+                    legs.settle(index, buffer);
+                }
+            });
         }
     }
 
