@@ -113,11 +113,13 @@ impl SdpSession {
     /// Reads the answer to our latest offer.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Agreement, SdpError> {
         let session = parse(answer)?;
-        let audio = match read_audio(&session, self.line, self.local.address, &self.formats) {
-            Err(SdpError::NoAudio { .. }) if self.agreed.is_some() => {
-                return Ok(self.rest());
+        let audio = read_audio(&session, self.line, self.local.address, &self.formats);
+        let audio = match (audio, &self.agreed) {
+            (Err(SdpError::NoAudio { .. }), Some(agreed)) => {
+                let agreed = agreed.clone();
+                return Ok(self.rest(agreed));
             }
-            result => result?,
+            (audio, _) => audio?,
         };
         let (send_payload_type, codec) = self
             .choose(&audio, None)
@@ -138,11 +140,13 @@ impl SdpSession {
     ) -> Result<(Bytes, Agreement), SdpError> {
         let session = parse(offer)?;
         let line = self.said.is_some().then_some(self.line);
-        let audio = match first_audio(&session, self.local.address, line) {
-            Err(SdpError::NoAudio { .. }) if self.agreed.is_some() => {
-                return Ok(self.answer_disabled(&session));
+        let audio = first_audio(&session, self.local.address, line);
+        let audio = match (audio, &self.agreed) {
+            (Err(SdpError::NoAudio { .. }), Some(agreed)) => {
+                let agreed = agreed.clone();
+                return Ok(self.answer_disabled(&session, agreed));
             }
-            result => result?,
+            (audio, _) => audio?,
         };
         let in_use = self.agreed.as_ref().map(|agreement| agreement.codec);
         let (payload_type, codec) = self
@@ -177,32 +181,15 @@ impl SdpSession {
     }
 
     /// The other side disables our media but stays: nothing flows until it offers again.
-    fn answer_disabled(&mut self, session: &Session) -> (Bytes, Agreement) {
+    fn answer_disabled(&mut self, session: &Session, agreed: Agreement) -> (Bytes, Agreement) {
         self.lines = session.medias.iter().map(Line::of).collect();
-        (self.say(None), self.rest())
+        (self.say(None), self.rest(agreed))
     }
 
-    fn rest(&mut self) -> Agreement {
-        let mut agreement = self.agreed.clone().unwrap_or_else(|| self.nothing());
+    fn rest(&mut self, mut agreement: Agreement) -> Agreement {
         agreement.direction = Direction::Inactive;
         self.agreed = Some(agreement.clone());
         agreement
-    }
-
-    fn nothing(&self) -> Agreement {
-        let nowhere = (self.local.signalling, 0).into();
-        Agreement {
-            codec: Codec::Pcmu,
-            send_payload_type: Codec::Pcmu.payload_type(),
-            receive_payload_types: Vec::new(),
-            events: None,
-            ptime: Duration::from_millis(PTIME.into()),
-            direction: Direction::Inactive,
-            remote: nowhere,
-            remote_rtcp: nowhere,
-            signalling: self.local.signalling,
-            remote_is_private: is_private(self.local.signalling),
-        }
     }
 
     fn agree(
