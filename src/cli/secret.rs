@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,6 +21,9 @@ const CHARACTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// 16 characters of five bits: more than anybody guesses over the network, and few enough to type.
 const PASSWORD_CHARACTERS: usize = 16;
+
+/// The port that phones take where none is entered (RFC 3261 §19.1.2).
+const SIP_PORT: u16 = 5060;
 
 /// Makes a password for a user's phones, and prints the three fields that a phone asks for.
 #[derive(Args, Debug)]
@@ -44,37 +47,49 @@ pub fn run(arguments: &Secret) -> anyhow::Result<ExitCode> {
         let names = snapshot.users.iter().map(|user| &*user.name);
         anyhow::bail!("there is no user \"{name}\".{}", suggestion(name, names));
     };
-    let file = loaded.password_files.get(name);
-    let (password, advice) = match (&user.sip_password, file) {
-        (Some(password), Some(file)) => (
-            password.0.clone(),
-            format!(
-                "The password is kept in {}. Remove that file to get a new one.",
-                file.display()
-            ),
-        ),
-        (_, Some(file)) => {
+    let named = loaded.password_files.get(name).cloned();
+    let is_named = named.is_some();
+    let file = named.unwrap_or_else(|| arguments.directory.config.join("secrets").join(name));
+    let (password, mut advice) = match &user.sip_password {
+        Some(password) => (password.0.clone(), kept(&file)),
+        None if file.exists() => (read(&file)?, kept(&file)),
+        None => {
             let password = new_password()?;
-            write(file, &password).with_context(|| format!("cannot write {}", file.display()))?;
+            write(&file, &password).with_context(|| format!("cannot write {}", file.display()))?;
+            let file = file.display();
             let advice = format!(
-                "The password is now in {}. A running daemon knows it after a reload (SIGHUP).",
-                file.display()
+                "The password is now in {file}. A running daemon knows it after a reload (SIGHUP)."
             );
             (password, advice)
         }
-        (_, None) => {
-            let advice = format!(
-                "It is kept nowhere yet: write sip_password_file = \"secrets/{name}\" under [[user]] \"{name}\", and run this again."
-            );
-            (new_password()?, advice)
-        }
     };
+    if !is_named {
+        advice.push_str(&format!(
+            "\nThe configuration does not name that file yet. Write under [[user]] \"{name}\":\n    sip_password_file = \"secrets/{name}\""
+        ));
+    }
+    let sip = &snapshot.settings.sip;
+    let address = own_address(&sip.listen);
+    if address.is_some_and(|address| address.is_loopback()) {
+        advice.push_str("\nOnly programs on this machine reach that server. For a phone on the desk, change `listen` in [sip].");
+    }
     let mut out = io::stdout().lock();
-    writeln!(out, "server    {}", server(&snapshot.settings.sip))?;
+    writeln!(out, "server    {}", server(sip, address))?;
     writeln!(out, "user      {name}")?;
     writeln!(out, "password  {password}")?;
     writeln!(out, "\n{advice}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn kept(file: &Path) -> String {
+    let file = file.display();
+    format!("The password is kept in {file}. Remove that file to get a new one.")
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.trim().to_owned())
 }
 
 fn new_password() -> anyhow::Result<String> {
@@ -114,21 +129,17 @@ fn write(file: &Path, password: &str) -> io::Result<()> {
 
 /// What to enter as the server: an address that phones in the same network reach, with the port
 /// where it is not the usual one.
-fn server(sip: &SipSettings) -> String {
-    let Some(listen) = sip.listen.first() else {
-        return "(no listener)".to_owned();
+fn server(sip: &SipSettings, address: Option<IpAddr>) -> String {
+    let Some(address) = address.or(sip.public_address) else {
+        return "(the address of this machine)".to_owned();
     };
-    let address = match listen.address.ip() {
-        ip if ip.is_unspecified() => own_address(&sip.listen).or(sip.public_address),
-        ip => Some(ip),
-    };
-    let Some(address) = address else {
-        return "this machine's address".to_owned();
-    };
-    let inside = match (address, listen.address.port()) {
-        (address, 5060) => address.to_string(),
-        (IpAddr::V4(address), port) => format!("{address}:{port}"),
-        (IpAddr::V6(address), port) => format!("[{address}]:{port}"),
+    let port = sip
+        .listen
+        .first()
+        .map_or(SIP_PORT, |listen| listen.address.port());
+    let inside = match address {
+        address if port == SIP_PORT => address.to_string(),
+        address => SocketAddr::new(address, port).to_string(),
     };
     match sip.public_address {
         Some(public) if public != address => format!("{inside}   (from outside: {public})"),
@@ -141,6 +152,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::core::snapshot::{DigestOffer, Listen, Protocol};
 
     #[test]
     fn a_password_is_written_once_and_for_its_owner_alone() {
@@ -152,6 +164,37 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(write(&file, "another").is_err());
         assert_eq!(fs::read_to_string(&file).unwrap(), "swordfish\n");
+    }
+
+    #[test]
+    fn the_server_is_an_address_that_the_phone_can_reach() {
+        let listening = |address: &str, public: Option<&str>| SipSettings {
+            listen: vec![Listen {
+                protocol: Protocol::Udp,
+                address: address.parse().unwrap(),
+            }],
+            public_address: public.map(|public| public.parse().unwrap()),
+            local_networks: None,
+            digest: DigestOffer::Md5,
+            realm: "ringdesk".to_owned(),
+        };
+        let everywhere = "0.0.0.0:5060";
+        for (listen, public, own, expected) in [
+            (everywhere, None, Some("10.0.0.5"), "10.0.0.5"),
+            ("0.0.0.0:5070", None, Some("10.0.0.5"), "10.0.0.5:5070"),
+            ("[::]:5070", None, Some("fd00::5"), "[fd00::5]:5070"),
+            (
+                everywhere,
+                Some("203.0.113.7"),
+                Some("10.0.0.5"),
+                "10.0.0.5   (from outside: 203.0.113.7)",
+            ),
+            (everywhere, Some("203.0.113.7"), None, "203.0.113.7"),
+            (everywhere, None, None, "(the address of this machine)"),
+        ] {
+            let own = own.map(|own| own.parse().unwrap());
+            assert_eq!(server(&listening(listen, public), own), expected);
+        }
     }
 
     #[test]

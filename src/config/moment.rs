@@ -1,6 +1,6 @@
 //! A moment as an admin writes it.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDateTime};
 
 use crate::core::time::Wall;
 use crate::core::zone::{LocalInstants, Zone};
@@ -19,6 +19,7 @@ pub fn parse(text: &str, zone: Option<&Zone>) -> Result<Wall, String> {
     ]
     .iter()
     .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+    .filter(|local| (1..=9999).contains(&local.year()))
     .ok_or_else(|| {
         format!("\"{text}\" is not a time, like 2026-12-24T12:30 or 2026-12-24T12:30:00+01:00.")
     })?;
@@ -51,6 +52,7 @@ mod tests {
             ("2026-12-24T12:30:00+09:00", utc("2026-12-24T03:30:00Z")),
             ("2026-10-25T02:30", utc("2026-10-25T00:30:00Z")),
             ("2026-03-29T02:30", Err("\"2026-03-29T02:30\" does not exist in Europe/Oslo: clocks skip it. Write an earlier or a later time.".to_owned())),
+            ("+262142-12-31T23:59", Err("\"+262142-12-31T23:59\" is not a time, like 2026-12-24T12:30 or 2026-12-24T12:30:00+01:00.".to_owned())),
             ("24.12.2026", Err("\"24.12.2026\" is not a time, like 2026-12-24T12:30 or 2026-12-24T12:30:00+01:00.".to_owned())),
         ] {
             assert_eq!(parse(text, Some(&oslo)), expected, "{text}");
