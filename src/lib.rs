@@ -9,5 +9,6 @@ pub mod daemon;
 pub mod engine;
 pub mod media;
 pub mod notify;
+pub mod phone;
 pub mod sip;
 pub mod store;
