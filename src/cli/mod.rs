@@ -1,6 +1,8 @@
 //! The commands. Each has a file with its arguments and what it does; this one names them all.
 
+mod call;
 mod check;
+mod demo;
 pub mod hours;
 mod network;
 mod prompts;
@@ -29,7 +31,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Call(call::Call),
     Check(check::Check),
+    Demo(demo::Demo),
     Hours(hours::Hours),
     Prompts(prompts::Prompts),
     Route(route::Route),
@@ -63,7 +67,9 @@ impl ConfigDirectory {
 pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
         Command::Check(check) => check::run(&check),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Hours(hours) => hours::run(&hours),
         Command::Prompts(prompts) => prompts::run(&prompts),
         Command::Route(route) => route::run(&route),

@@ -175,7 +175,7 @@ fn from(snapshot: &Snapshot, question: &Question) -> anyhow::Result<Option<Phone
 
 /// Reads a number as the trunks do. Where they are of several countries, one that only a single
 /// country reads, or that is a channel's in a single one.
-fn number(snapshot: &Snapshot, text: &str) -> anyhow::Result<PhoneNumber> {
+pub(super) fn number(snapshot: &Snapshot, text: &str) -> anyhow::Result<PhoneNumber> {
     let countries: Vec<Option<Country>> = if text.trim_start().starts_with('+') {
         vec![None]
     } else {
@@ -198,7 +198,7 @@ fn number(snapshot: &Snapshot, text: &str) -> anyhow::Result<PhoneNumber> {
     }
 }
 
-fn at(snapshot: &Snapshot, to: &To, text: &str) -> anyhow::Result<Wall> {
+pub(super) fn at(snapshot: &Snapshot, to: &To, text: &str) -> anyhow::Result<Wall> {
     let schedule = channel(snapshot, to)
         .and_then(|channel| channel.schedule.as_ref())
         .and_then(|name| snapshot.schedule(name));

@@ -93,7 +93,10 @@ impl AudioTask {
             play,
             seed,
         };
-        AudioTask { stop, task: tokio::spawn(talk.run(stopped)) }
+        AudioTask {
+            stop,
+            task: tokio::spawn(talk.run(stopped)),
+        }
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<Heard> {
@@ -147,10 +150,13 @@ impl Talk {
         packet.extend(sequence.to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
         packet.extend(ssrc.to_be_bytes());
-        let audio = self.play.as_ref().map_or(&[][..], |audio| match self.codec {
-            Codec::Pcmu => &audio.pcmu,
-            Codec::Pcma => &audio.pcma,
-        });
+        let audio = self
+            .play
+            .as_ref()
+            .map_or(&[][..], |audio| match self.codec {
+                Codec::Pcmu => &audio.pcmu,
+                Codec::Pcma => &audio.pcma,
+            });
         let start = (count as usize).saturating_mul(FRAME).min(audio.len());
         let end = start.saturating_add(FRAME).min(audio.len());
         packet.extend_from_slice(audio.get(start..end).unwrap_or_default());
@@ -163,17 +169,21 @@ impl Talk {
     }
 
     fn hear(&self, packet: &[u8], heard: &mut Heard) {
-        let Some((header, payload)) = packet.split_at_checked(12) else { return };
+        let Some((header, payload)) = packet.split_at_checked(12) else {
+            return;
+        };
         let codec = match header.get(1).map(|octet| octet & 0x7f) {
             Some(0) => Codec::Pcmu,
             Some(8) => Codec::Pcma,
             _ => return,
         };
         if heard.samples.len() < MOST_SAMPLES {
-            heard.samples.extend(payload.iter().map(|octet| match codec {
-                Codec::Pcmu => g711::decode_pcmu(*octet),
-                Codec::Pcma => g711::decode_pcma(*octet),
-            }));
+            heard
+                .samples
+                .extend(payload.iter().map(|octet| match codec {
+                    Codec::Pcmu => g711::decode_pcmu(*octet),
+                    Codec::Pcma => g711::decode_pcma(*octet),
+                }));
         }
     }
 }

@@ -24,8 +24,8 @@ use crate::sip::transaction::{ServerKey, Timers};
 use crate::sip::transport::{Incoming, Limits, Transport};
 use crate::sip::user_agent::{Body, Event, NextHop, OutgoingInvite, UserAgent, UserAgentConfig};
 
-pub use audio::Heard;
 use audio::AudioTask;
+pub use audio::Heard;
 
 /// How long a registration asks to last; a demonstration is over before that.
 const REGISTER_SECONDS: u32 = 600;
@@ -87,7 +87,10 @@ impl Phone {
     /// # Errors
     /// No socket can be had there.
     pub async fn open(ip: IpAddr, name: &str) -> anyhow::Result<Phone> {
-        let listen = Listen { protocol: Protocol::Udp, address: SocketAddr::new(ip, 0) };
+        let listen = Listen {
+            protocol: Protocol::Udp,
+            address: SocketAddr::new(ip, 0),
+        };
         let (transport, incoming) = Transport::bind(&[listen], Limits::default()).await?;
         let address = transport.listening().first().context("no socket")?.address;
         let mut seed = [0; 32];
@@ -98,7 +101,14 @@ impl Phone {
             timers: Timers::default(),
         };
         let user_agent = UserAgent::new(config, random.fork());
-        Ok(Phone { transport, incoming, user_agent, random, address, name: name.to_owned() })
+        Ok(Phone {
+            transport,
+            incoming,
+            user_agent,
+            random,
+            address,
+            name: name.to_owned(),
+        })
     }
 
     /// Registers as `user` at `server`.
@@ -117,14 +127,18 @@ impl Phone {
             .with_header("From", aor.clone().with_tag(&self.random.token()))
             .with_header("To", aor)
             .with_header("Call-ID", self.random.token())
-            .with_header("Contact", NameAddr::new(Uri::of_address(Some(user), self.address)))
+            .with_header(
+                "Contact",
+                NameAddr::new(Uri::of_address(Some(user), self.address)),
+            )
             .with_header("Expires", REGISTER_SECONDS)
             .with_header("Max-Forwards", 70);
         let first = request.clone().with_header("CSeq", "1 REGISTER");
         let mut response = self.ask(first, server).await?;
         if response.status == 401 {
             let challenges = response.headers.values("WWW-Authenticate");
-            let challenge = Challenge::choose(challenges, None).context("no challenge to answer")?;
+            let challenge =
+                Challenge::choose(challenges, None).context("no challenge to answer")?;
             let uri = registrar.to_string();
             let asked = (&Method::Register, uri.as_str());
             let shown = challenge.answer((user, password), asked, 1, &mut self.random);
@@ -141,7 +155,9 @@ impl Phone {
 
     async fn ask(&mut self, request: Request, server: SocketAddr) -> anyhow::Result<Response> {
         let flow = self.flow_to(server);
-        let asked = self.user_agent.send(request, flow, self.address, clock::mono());
+        let asked = self
+            .user_agent
+            .send(request, flow, self.address, clock::mono());
         let until = clock::mono() + PATIENCE;
         loop {
             match self.next_event(Some(until)).await? {
@@ -189,7 +205,9 @@ impl Phone {
                     let body = body.context("the answer has no session description")?;
                     let agreement = session.accept(&body.bytes)?;
                     report(Progress::Answered);
-                    return self.talk(leg, audio, &agreement, call.play, call.stay, report).await;
+                    return self
+                        .talk(leg, audio, &agreement, call.play, call.stay, report)
+                        .await;
                 }
                 Some(Event::Rejected { status, phrase, .. }) => {
                     report(Progress::Refused(status, phrase));
@@ -221,16 +239,26 @@ impl Phone {
     ) -> anyhow::Result<(String, Heard)> {
         let (key, request, offer, flow) = loop {
             match self.next_event(None).await? {
-                Some(Event::Incoming { key, request, offer, flow }) => {
+                Some(Event::Incoming {
+                    key,
+                    request,
+                    offer,
+                    flow,
+                }) => {
                     break (key, request, offer, flow);
                 }
                 Some(other) => self.decline_all_but(other),
                 None => {}
             }
         };
-        let caller = request.headers.from().map(|from| from.to_string()).unwrap_or_default();
+        let caller = request
+            .headers
+            .from()
+            .map(|from| from.to_string())
+            .unwrap_or_default();
         let leg = LegId(self.random.uuid(clock::wall()));
-        self.user_agent.accept_leg(key, leg, self.address, &self.name, clock::mono());
+        self.user_agent
+            .accept_leg(key, leg, self.address, &self.name, clock::mono());
         self.user_agent.provisional(leg, 180, clock::mono());
         report(Progress::Ringing);
         let answer_at = ring.map(|ring| clock::mono() + ring);
@@ -248,9 +276,12 @@ impl Phone {
         let mut session = self.session(audio.port(), flow.remote.ip());
         let offer = offer.context("an INVITE without an offer")?;
         let (answer, agreement) = session.answer(&offer.bytes, None, Direction::SendRecv)?;
-        self.user_agent.answer(leg, &[], &Body::sdp(answer), clock::mono());
+        self.user_agent
+            .answer(leg, &[], &Body::sdp(answer), clock::mono());
         report(Progress::Answered);
-        let heard = self.talk(leg, audio, &agreement, play, stay, report).await?;
+        let heard = self
+            .talk(leg, audio, &agreement, play, stay, report)
+            .await?;
         Ok((caller, heard))
     }
 
@@ -294,7 +325,18 @@ impl Phone {
                 break;
             }
         }
+        self.say_the_rest();
         Ok(())
+    }
+
+    /// Sends what is still to be sent; a leg is over for us before its BYE has left.
+    fn say_the_rest(&mut self) {
+        while let Some(event) = self.user_agent.poll_event() {
+            match event {
+                Event::Transmit { flow, bytes } => self.transport.send(flow, bytes),
+                other => self.decline_all_but(other),
+            }
+        }
     }
 
     /// What nobody waits for is refused: other calls with 486, other requests with 200 or 405.
@@ -319,7 +361,11 @@ impl Phone {
     }
 
     fn answer_request(&mut self, key: ServerKey, request: &Request, now: Mono) {
-        let status = if request.method == Method::Options { 200 } else { 405 };
+        let status = if request.method == Method::Options {
+            200
+        } else {
+            405
+        };
         self.user_agent.respond(key, request.response(status), now);
     }
 
@@ -332,7 +378,10 @@ impl Phone {
                     other => return Ok(Some(other)),
                 }
             }
-            let wake = [self.user_agent.next_timeout(), until].into_iter().flatten().min();
+            let wake = [self.user_agent.next_timeout(), until]
+                .into_iter()
+                .flatten()
+                .min();
             tokio::select! {
                 incoming = self.incoming.recv() => {
                     self.take_in(incoming.context("the phone's socket was closed")?);
@@ -362,7 +411,12 @@ impl Phone {
     }
 
     fn flow_to(&self, remote: SocketAddr) -> Flow {
-        Flow { protocol: Protocol::Udp, local: self.address, remote, connection: None }
+        Flow {
+            protocol: Protocol::Udp,
+            local: self.address,
+            remote,
+            connection: None,
+        }
     }
 
     fn session(&mut self, port: u16, signalling: IpAddr) -> SdpSession {
