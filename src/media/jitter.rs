@@ -184,12 +184,12 @@ impl JitterBuffer {
         if self.spans.get(at).is_some_and(|next| next.start < end) {
             return false;
         }
-        if let Some(before) = at.checked_sub(1).and_then(|at| self.spans.get_mut(at)) {
-            if before.end == start {
-                before.end = end;
-                self.join(at - 1);
-                return true;
-            }
+        if let Some(before) = at.checked_sub(1).and_then(|at| self.spans.get_mut(at))
+            && before.end == start
+        {
+            before.end = end;
+            self.join(at - 1);
+            return true;
         }
         if self.spans.len() == MAX_SPANS {
             return false;

@@ -116,12 +116,12 @@ fn widen(format: &mut [u8]) {
     let (container, valid) = (read_u16(format, 14), read_u16(format, 18));
     if let (true, true, Some(container), Some(valid)) =
         (is_extensible, is_integer, container, valid)
+        && valid > 0
+        && valid < container
+        && container % 8 == 0
+        && let Some(place) = format.get_mut(18..20)
     {
-        if valid > 0 && valid < container && container % 8 == 0 {
-            if let Some(place) = format.get_mut(18..20) {
-                place.copy_from_slice(&container.to_le_bytes());
-            }
-        }
+        place.copy_from_slice(&container.to_le_bytes());
     }
 }
 

@@ -402,10 +402,10 @@ impl Legs {
         let (Some(heard), Some(peer)) = (heard, slot.peer) else {
             return Ok(());
         };
-        if let Some(peer) = self.slots.get_mut(peer).and_then(Option::as_mut) {
-            if let Some((to, packet)) = peer.leg.forward(&heard, datagram, now) {
-                peer.transport.send(Socket::Rtp, packet, to);
-            }
+        if let Some(peer) = self.slots.get_mut(peer).and_then(Option::as_mut)
+            && let Some((to, packet)) = peer.leg.forward(&heard, datagram, now)
+        {
+            peer.transport.send(Socket::Rtp, packet, to);
         }
         Ok(())
     }
@@ -474,10 +474,10 @@ impl Slot {
             self.leg.stop_recording(RecordingEnd::Failed, Mono::ZERO);
             ended = self.leg.drain_recorded(|_| {});
         }
-        if let Some(why) = ended {
-            if let Some(tape) = self.tape.take() {
-                tape.end(why);
-            }
+        if let Some(why) = ended
+            && let Some(tape) = self.tape.take()
+        {
+            tape.end(why);
         }
     }
 }

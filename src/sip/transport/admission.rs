@@ -81,10 +81,10 @@ impl Admission {
             return;
         }
         self.order.push_back(branch);
-        if self.order.len() > REMEMBERED_INVITES {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
+        if self.order.len() > REMEMBERED_INVITES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
     }
 }
