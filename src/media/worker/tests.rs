@@ -259,7 +259,8 @@ fn bridged_phones_with_different_codecs_understand_each_other() {
 #[test]
 fn a_call_over_ipv6_is_heard() {
     let mut world = World::new(Ipv6Addr::LOCALHOST.into());
-    world.opened = u64::from(std::process::id() % 10_000);
+    // There is one such address only: a pair of ports of our own, below those the system gives out.
+    world.opened = u64::from(std::process::id() % 1_300);
     let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
     world.bridge(&a, &b);
     let frames = frames(5);
