@@ -297,6 +297,38 @@ mod tests {
     }
 
     #[test]
+    fn national_numbers_are_read_as_the_trunks_read_them() {
+        use crate::core::number::Country;
+        use phonenumber::country::{DE, DK};
+
+        let trunks = |countries: &[phonenumber::country::Id]| {
+            let mut office = office();
+            let trunk = |country: &phonenumber::country::Id| crate::core::snapshot::Trunk {
+                country: Some(Country(*country)),
+                ..crate::core::sample::trunk()
+            };
+            office.trunks = countries.iter().map(trunk).collect();
+            office
+        };
+        let read =
+            |office: &Snapshot, text| number(office, text).map_err(|error| error.to_string());
+        let of = |text: &str| Ok(text.parse().unwrap());
+        let norway = office();
+        assert_eq!(read(&norway, "22 33 44 55"), of("+4722334455"));
+        assert_eq!(read(&norway, "004722334455"), of("+4722334455"));
+        let denmark_too = trunks(&[phonenumber::country::NO, DK]);
+        assert_eq!(
+            read(&denmark_too, "22334455"),
+            of("+4722334455"),
+            "a channel has it"
+        );
+        assert_snapshot!(read(&denmark_too, "22334456").unwrap_err(), @r#""22334456" could be +4522334456 or +4722334456: write it with +"#);
+        let germany = trunks(&[DE]);
+        assert_eq!(read(&germany, "030 1234567"), of("+49301234567"));
+        assert_snapshot!(read(&trunks(&[]), "22334455").unwrap_err(), @r#""22334455" is not a phone number; write it with +, like +4722334455"#);
+    }
+
+    #[test]
     fn what_it_prints_as_json_is_taken_as_facts() {
         let mut facts = Facts {
             seed: 7,

@@ -342,9 +342,8 @@ impl Engine {
                 self.user_agent_event(event, now);
             } else if let Some(action) = self.registrar.poll_action() {
                 self.registrar_action(action, now);
-            } else if let Some(desk::Action::Reselect { call, cause: _ }) = self.desk.poll_action()
-            {
-                self.call_event(call, call::Event::CandidateFreed, now);
+            } else if let Some(desk::Action::Reselect { call, cause }) = self.desk.poll_action() {
+                self.call_event(call, call::Event::CandidatesChanged(cause), now);
             } else {
                 break;
             }

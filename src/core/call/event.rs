@@ -6,7 +6,7 @@ use crate::core::desk::OfferEnd;
 use crate::core::id::LegId;
 use crate::core::name::{PromptName, UserName};
 use crate::core::record::CallOutcome;
-use crate::core::routing::{Decision, Selection};
+use crate::core::routing::{Cause, Decision, Selection};
 use crate::media::command::RecordingEnd;
 
 /// One side of a call.
@@ -90,8 +90,8 @@ pub enum Event {
         /// Its length without trailing silence.
         length: Duration,
     },
-    /// A candidate of this call's step became free.
-    CandidateFreed,
+    /// A candidate of this call's step became free, or the last who could be reached did not.
+    CandidatesChanged(Cause),
     /// One side put the other on hold.
     Held(Side),
     /// One side took the other back.

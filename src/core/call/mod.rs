@@ -128,7 +128,7 @@ impl Call {
             Event::PlayingEnded => self.playing_ended(now),
             Event::VoicemailPrepared(result) => self.voicemail_prepared(result, now),
             Event::RecordingEnded { why, length } => self.recording_ended(why, length),
-            Event::CandidateFreed => self.candidate_freed(now),
+            Event::CandidatesChanged(cause) => self.select_next(cause, now),
             Event::Held(side) => self.set_hold(side, true),
             Event::Resumed(side) => self.set_hold(side, false),
             Event::FellSilent(side) => self.fell_silent(side, now),
@@ -465,10 +465,6 @@ impl Call {
         };
         self.actions
             .push_back(Action::Select(Selection::Next(ringing.progress(cause))));
-    }
-
-    fn candidate_freed(&mut self, now: Now) {
-        self.select_next(Cause::BecameFree, now);
     }
 
     /// `ring_each` is over: one more is added, or the next takes the turn.
