@@ -214,7 +214,15 @@ impl Journaling {
             }
         }
         self.sync();
-        self.tell(None);
+        if let Some(from) = self.behind {
+            // The other thread takes everything before it ends, so this waits for it at most.
+            let until = self.journal.end();
+            let _ = self.parts.send(Part {
+                from,
+                until,
+                record: None,
+            });
+        }
     }
 
     fn append(&mut self, entry: Entry, line: &mut Vec<u8>) {
