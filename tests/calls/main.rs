@@ -1,0 +1,7 @@
+//! Whole calls against the real program: SIPp plays carrier and phones, lines of our own send and
+//! record the audio.
+
+mod answered;
+#[expect(dead_code, reason = "stories of ringing, hold and networks use the rest")]
+mod support;
+mod unanswered;

@@ -1,0 +1,10 @@
+//! What the stories are told with.
+
+pub mod cast;
+pub mod daemon;
+pub mod line;
+pub mod place;
+pub mod recorded;
+pub mod sipp;
+pub mod sound;
+pub mod wait;
