@@ -2,6 +2,9 @@
 //! record the audio.
 
 mod answered;
-#[expect(dead_code, reason = "stories of ringing, hold and networks use the rest")]
+#[expect(
+    dead_code,
+    reason = "stories of ringing, hold and networks use the rest"
+)]
 mod support;
 mod unanswered;
