@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::headers::{Headers, Span};
+use super::headers::{Headers, Name, Span};
 use super::method::Method;
 use super::scan;
 use super::text::{Message, Request, Response};
@@ -158,8 +158,8 @@ pub(super) fn parse_datagram(octets: Bytes) -> Result<Message, ParseError> {
 }
 
 /// The refusal of a message of which only the head is looked at.
-pub(super) fn refuse_head(head: &Bytes, status: u16, problem: String) -> ParseError {
-    let (first, headers, _) = read_head(head);
+pub(super) fn refuse_head(head: &[u8], status: u16, problem: String) -> ParseError {
+    let (first, headers, _) = read_head(&Bytes::copy_from_slice(head));
     match first {
         Ok(FirstLine::Request { method, .. }) => refusal(problem, Some(status), &method, &headers),
         _ => ParseError::silent(problem),
@@ -224,15 +224,24 @@ fn read_head(octets: &Bytes) -> (Result<FirstLine, FirstLineError>, Headers, usi
 /// What a message is matched to its transaction and dialog by must be there once and be readable.
 fn check_identity(first: &FirstLine, headers: &Headers) -> Result<(), String> {
     headers.top_via().map_err(|problem| problem.to_string())?;
-    for name in ["From", "To", "Call-ID", "CSeq"] {
-        match headers.count(name) {
-            0 => return Err(format!("{name}: missing")),
-            1 => {}
-            _ => return Err(format!("{name}: more than one")),
+    let mut counts = [
+        ("From", Name::From, 0),
+        ("To", Name::To, 0),
+        ("Call-ID", Name::CallId, 0),
+        ("CSeq", Name::CSeq, 0),
+        ("Max-Forwards", Name::MaxForwards, 0),
+    ];
+    for name in headers.names() {
+        for (_, counted, count) in &mut counts {
+            *count += usize::from(*counted == name);
         }
     }
-    if headers.count("Max-Forwards") > 1 {
-        return Err("Max-Forwards: more than one".to_owned());
+    for (text, name, count) in counts {
+        match count {
+            0 if name != Name::MaxForwards => return Err(format!("{text}: missing")),
+            0 | 1 => {}
+            _ => return Err(format!("{text}: more than one")),
+        }
     }
     headers.call_id().map_err(|problem| problem.to_string())?;
     let cseq = headers.cseq().map_err(|problem| problem.to_string())?;
@@ -408,15 +417,13 @@ const MAX_REASON_CHARACTERS: usize = 120;
 /// Line ends and the white space around them become one space (RFC 3261 §7.3.1).
 fn unfolded(value: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(at) = rest.iter().position(|octet| matches!(octet, b'\r' | b'\n')) {
-        let (before, after) = rest.split_at(at);
-        out.extend_from_slice(before.trim_ascii_end());
-        rest = after.trim_ascii_start();
-        if !out.is_empty() {
+    for line in value.split(|octet| matches!(octet, b'\r' | b'\n')) {
+        let text = trimmed(line, 0..line.len());
+        let text = line.get(text).unwrap_or_default();
+        if !out.is_empty() && !text.is_empty() {
             out.push(b' ');
         }
+        out.extend_from_slice(text);
     }
-    out.extend_from_slice(rest);
     out
 }

@@ -454,6 +454,18 @@ fn line_feeds_alone_and_a_missing_last_line_are_read() {
     assert_eq!(request_of(cut.as_bytes()).method, Method::Options);
 }
 
+/// A form feed is no white space of SIP.
+#[test]
+fn folded_values_end_where_their_text_ends() {
+    let octets = INVITE.replace(
+        "Max-Forwards",
+        "Subject: a \r\n\t b\r \x0c\r\r\r\nMax-Forwards",
+    );
+    let request = request_of(octets.as_bytes());
+    assert_eq!(request.headers.value("Subject"), Some("a b \u{c}"));
+    assert_prints_the_same(&Message::Request(request));
+}
+
 #[test]
 fn no_value_begins_another_line() {
     let request = request_of(INVITE.as_bytes())

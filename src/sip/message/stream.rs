@@ -159,11 +159,11 @@ impl StreamReader {
 
     /// The head ends at `end`: how long is the body?
     fn head_found(&mut self, end: usize) -> Result<Option<Frame>, Unframable> {
-        let head = Bytes::copy_from_slice(self.rest().get(..end).unwrap_or_default());
-        let length = match body_length(&head) {
+        let head = self.rest().get(..end).unwrap_or_default();
+        let length = match body_length(head) {
             Ok(length) => length,
             Err(problem) => {
-                let refused = parse::refuse_head(&head, 400, problem.clone());
+                let refused = parse::refuse_head(head, 400, problem.clone());
                 let error = self.fail(problem);
                 return match refused.answer {
                     Some(_) => Ok(Some(Frame::Message(Err(refused)))),
@@ -179,7 +179,8 @@ impl StreamReader {
             return Ok(None);
         }
         let problem = format!("{total} octets are more than {MAX_MESSAGE_OCTETS}");
-        let too_large = parse::refuse_head(&head, 513, problem);
+        let too_large =
+            parse::refuse_head(self.rest().get(..end).unwrap_or_default(), 513, problem);
         if length > MAX_SKIPPED_OCTETS {
             self.fail(format!("Content-Length is {length}"));
         } else {
