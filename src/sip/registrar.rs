@@ -32,6 +32,9 @@ pub const MAX_EXPIRES: u32 = 7_200;
 /// address pushes out the binding that would end first.
 pub const MAX_BINDINGS_PER_USER: usize = 10;
 
+/// The longest Contact URI, Call-ID and instance that are kept, in octets. Ones in use are under 200.
+pub const MAX_KEPT_OCTETS: usize = 1_024;
+
 /// How often a phone behind a NAT is pinged: under the 30 s after which common routers forget a UDP
 /// mapping.
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -395,6 +398,14 @@ impl Registrar {
         };
         if list.len() > MAX_BINDINGS_PER_USER {
             return Err(refuse(self, 400, "Bad Request - too many Contacts"));
+        }
+        let too_long = |text: &str| text.len() > MAX_KEPT_OCTETS;
+        if too_long(call_id) || headers.list("Contact").any(too_long) {
+            return Err(refuse(
+                self,
+                400,
+                "Bad Request - Contact or Call-ID too long",
+            ));
         }
         let default = match headers.expires() {
             Ok(Some(seconds)) => seconds,

@@ -3,6 +3,7 @@
 //! The octets are walked once: the first line, then each header line by name and value. Values are
 //! read when somebody asks for them; what is read here is what a message cannot be handled without.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -386,7 +387,9 @@ fn malformed(problem: String, first: &FirstLine, headers: &Headers) -> ParseErro
 fn refusal(problem: String, status: Option<u16>, method: &Method, headers: &Headers) -> ParseError {
     let answer = match status {
         Some(status) if *method != Method::Ack && headers.top_via().is_ok() => {
-            Some(Box::new(refuse(status, &problem, headers)))
+            let mut answer = refuse(status, &problem, headers);
+            tag_to(&mut answer);
+            Some(Box::new(answer))
         }
         _ => None,
     };
@@ -408,6 +411,20 @@ pub(super) fn refuse(status: u16, problem: &str, headers: &Headers) -> Response 
         response.reason = format!("Bad Request - {shown}");
     }
     response
+}
+
+/// A final response has a tag in To. This one is made without a transaction, so a repeated request
+/// must get the same tag again (RFC 3261 §8.2.7): it is made from what the request is known by.
+fn tag_to(answer: &mut Response) {
+    let headers = &answer.headers;
+    let mut hasher = DefaultHasher::new();
+    for name in ["Via", "From", "Call-ID", "CSeq"] {
+        headers.value(name).hash(&mut hasher);
+    }
+    if let (None, Some(to)) = (headers.to_tag(), headers.value("To")) {
+        let tagged = format!("{to};tag={:016x}", hasher.finish());
+        answer.headers.replace("To", tagged);
+    }
 }
 
 /// How much of a problem a reason phrase quotes, so that an answer stays far smaller than what it

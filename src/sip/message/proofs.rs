@@ -454,6 +454,29 @@ fn line_feeds_alone_and_a_missing_last_line_are_read() {
     assert_eq!(request_of(cut.as_bytes()).method, Method::Options);
 }
 
+#[test]
+fn an_answer_without_a_transaction_has_a_tag_that_stays_the_same() {
+    let octets = INVITE.replace("CSeq: 314159 INVITE", "CSeq: 314159 BYE");
+    let tag = || match Message::parse(octets.as_bytes()) {
+        Err(ParseError {
+            answer: Some(answer),
+            ..
+        }) => answer.headers.to_tag().map(str::to_owned),
+        other => panic!("not refused: {other:?}"),
+    };
+    assert!(tag().is_some_and(|tag| tag.len() == 16));
+    assert_eq!(tag(), tag());
+}
+
+#[test]
+fn an_empty_user_part_is_none() {
+    let uri: Uri = "sip:@192.0.2.1".parse().expect("carriers send it");
+    assert_eq!(
+        (uri.user.as_deref(), uri.to_string()),
+        (None, "sip:192.0.2.1".to_owned())
+    );
+}
+
 /// A form feed is no white space of SIP.
 #[test]
 fn folded_values_end_where_their_text_ends() {

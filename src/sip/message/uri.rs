@@ -61,7 +61,7 @@ pub enum UriError {
     /// White space, a control character, `<`, `>` or `"` inside.
     #[error("{0:?} holds a character that no URI may hold")]
     Character(String),
-    /// The user part is empty, or its escapes are not UTF-8.
+    /// The number of a tel URI is none, or the escapes of a user part are not UTF-8.
     #[error("{0:?} has a user part that cannot be read")]
     User(String),
     /// No host, or one that is neither a name nor an address.
@@ -199,11 +199,10 @@ impl Uri {
                     None => (userinfo, None),
                     Some((user, password)) => (user, Some(password)),
                 };
-                let plain = unescape(user)
-                    .filter(|user| !user.is_empty())
-                    .ok_or_else(|| UriError::User(text.to_owned()))?;
+                let plain = unescape(user).ok_or_else(|| UriError::User(text.to_owned()))?;
                 uri.escaped_user = user.contains('%').then(|| user.into());
-                uri.user = Some(plain.into_owned());
+                // Some carriers write an empty user part for a caller who is not shown.
+                uri.user = Some(plain.into_owned()).filter(|user| !user.is_empty());
                 uri.password = password.map(str::to_owned);
                 rest
             }

@@ -638,6 +638,22 @@ fn contacts_that_cannot_be_called_are_refused() {
 }
 
 #[test]
+fn what_is_too_long_to_keep_is_refused() {
+    let mut desk = Desk::new();
+    let contact = format!("<sip:{}@10.0.3.4>", "a".repeat(MAX_KEPT_OCTETS));
+    assert_eq!(desk.anna(&[("Contact", &contact)], udp(PHONE)).status, 400);
+    let mut request = desk.register("anna", &[("Contact", "<sip:anna@10.0.3.4>")]);
+    request
+        .headers
+        .replace("Call-ID", "c".repeat(MAX_KEPT_OCTETS + 1));
+    assert_eq!(
+        desk.with_password(request, "rosebud", udp(PHONE)).status,
+        400
+    );
+    assert_eq!(desk.contacts().len(), 0);
+}
+
+#[test]
 fn a_parameter_belongs_to_the_uri_or_to_the_contact() {
     let mut desk = Desk::new();
     desk.anna(
