@@ -27,7 +27,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 
 use crate::core::name::{PromptName, UserName};
 use crate::core::prompt::PromptAudio;
-use crate::core::snapshot::Snapshot;
+use crate::core::snapshot::{Snapshot, StoreSettings};
 use crate::core::time::Wall;
 use compile::{Surroundings, Unread};
 use diagnostic::Findings;
@@ -77,6 +77,23 @@ pub fn prompt_directory(dir: &Path) -> Result<PathBuf, Diagnostics> {
         findings.into_result()?;
     }
     Ok(compile::prompt_directory(&tree, &Files::new(dir)))
+}
+
+/// Where the configuration in `dir` keeps what has happened, whatever else is wrong with it: what was
+/// decided can be looked up also while a mistake is being looked for.
+///
+/// # Errors
+/// There is no configuration, or a file of it is not TOML, or `[store]` itself is wrong.
+pub fn store_settings(dir: &Path) -> Result<StoreSettings, Diagnostics> {
+    let mut findings = Findings::default();
+    let sources = source::read_directory(dir, &mut findings);
+    let (tree, broken) = parse::parse(&sources, &mut findings);
+    if sources.is_empty() || !broken.is_empty() {
+        findings.into_result()?;
+    }
+    let mut findings = Findings::default();
+    let store = compile::store_settings(&tree, &Files::new(dir), &mut findings);
+    findings.into_result().map(|_| store)
 }
 
 fn assemble(

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::clock;
-use crate::core::snapshot::Snapshot;
+use crate::control::{Control, DataLock};
+use crate::core::snapshot::{Snapshot, StoreSettings};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input};
 use crate::media::recording::Recorder;
@@ -73,6 +74,8 @@ struct Daemon {
     engine: Engine,
     outputs: Outputs,
     inputs: mpsc::Receiver<Input>,
+    questions: mpsc::Sender<Input>,
+    _lock: DataLock,
 }
 
 /// What the daemon is to do with itself.
@@ -94,6 +97,7 @@ const GOODBYES: Duration = Duration::from_secs(2);
 
 impl Daemon {
     fn start(options: &Options, snapshot: Arc<Snapshot>) -> anyhow::Result<Daemon> {
+        let lock = DataLock::take(&data_directory(&snapshot.settings.store))?;
         let (sender, inputs) = mpsc::channel(QUEUE);
         let recorder = Arc::new(Recorder::new()?);
         let events = sender.clone();
@@ -106,16 +110,12 @@ impl Daemon {
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         let environment = inventory::environment(&snapshot);
         let engine = Engine::new(Arc::clone(&snapshot), environment, seed, clock::now());
-        let journal = data_directory(&snapshot).join("journal");
+        let journal = data_directory(&snapshot.settings.store).join("journal");
         let database = &snapshot.settings.store.database;
-        if let Some(directory) = database.parent() {
-            std::fs::create_dir_all(directory)
-                .with_context(|| format!("making the directory {}", directory.display()))?;
-        }
         let store = Store::open(database, &journal, |text| warn!("{text}"))?;
         let mut engine = engine;
         recovery::restore_users(&mut engine, database)?;
-        let outputs = Outputs::new(&snapshot, media, store, sender);
+        let outputs = Outputs::new(&snapshot, media, store, sender.clone());
         recovery::finish_recordings(&snapshot, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
@@ -123,6 +123,8 @@ impl Daemon {
             engine,
             outputs,
             inputs,
+            questions: sender,
+            _lock: lock,
         })
     }
 
@@ -133,6 +135,7 @@ impl Daemon {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        self.open_control();
         self.announce();
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -165,6 +168,16 @@ impl Daemon {
         }
         info!("stopped");
         Ok(())
+    }
+
+    /// Commands can ask from here on. Calls are taken also where they cannot.
+    fn open_control(&mut self) {
+        let questions = self.questions.clone();
+        let ask = move |question| questions.try_send(Input::StatusAsked { question }).is_ok();
+        match Control::open(&data_directory(&self.snapshot.settings.store), ask) {
+            Ok(control) => self.outputs.answer_to(control),
+            Err(error) => warn!("`ringdesk status` and `tail` will not work: {error}"),
+        }
     }
 
     fn announce(&self) {
@@ -263,7 +276,8 @@ impl Daemon {
                     warn!("{change} takes effect after a restart");
                 }
                 self.snapshot = Arc::new(loaded.snapshot);
-                info!("configuration {version} is in force for calls to come");
+                let text = format!("configuration {version} is in force for calls to come");
+                self.outputs.tell(clock::wall(), false, &text);
                 let snapshot = Arc::clone(&self.snapshot);
                 self.outputs.adopt(&snapshot);
                 self.engine.handle(Input::Loaded(snapshot), clock::now());
@@ -274,6 +288,11 @@ impl Daemon {
                     self.snapshot.version
                 );
                 let errors = diagnostics.errors.len();
+                self.outputs.tell_watchers(
+                    clock::wall(),
+                    true,
+                    &format!("the reload was refused ({errors} errors: ringdesk check)"),
+                );
                 self.engine
                     .handle(Input::ReloadRefused { errors }, clock::now());
             }
@@ -317,7 +336,6 @@ fn needs_restart(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
 }
 
 /// The directory that holds what the daemon keeps besides audio: journal, mail queue, control socket.
-pub fn data_directory(snapshot: &Snapshot) -> PathBuf {
-    let database = &snapshot.settings.store.database;
-    database.parent().unwrap_or(Path::new(".")).to_owned()
+pub fn data_directory(store: &StoreSettings) -> PathBuf {
+    store.database.parent().unwrap_or(Path::new(".")).to_owned()
 }

@@ -8,10 +8,11 @@ use tracing::{error, info, warn};
 
 use super::resolve;
 use crate::clock;
+use crate::control::Control;
 use crate::core::record::{Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
-use crate::core::time::Mono;
-use crate::engine::{Engine, Input, Output};
+use crate::core::time::{Mono, Wall};
+use crate::engine::{Engine, Input, Output, Status};
 use crate::media::recording;
 use crate::media::worker::MediaThreads;
 use crate::sip::transport::Transport;
@@ -20,6 +21,7 @@ use crate::store::Store;
 /// The edges, as the engine's outputs use them.
 pub(super) struct Outputs {
     transport: Option<Transport>,
+    control: Option<Control>,
     media: MediaThreads,
     store: Store,
     audio: PathBuf,
@@ -35,6 +37,7 @@ impl Outputs {
     ) -> Outputs {
         Outputs {
             transport: None,
+            control: None,
             media,
             store,
             audio: snapshot.settings.store.audio.clone(),
@@ -44,6 +47,10 @@ impl Outputs {
 
     pub(super) fn listen(&mut self, transport: Transport) {
         self.transport = Some(transport);
+    }
+
+    pub(super) fn answer_to(&mut self, control: Control) {
+        self.control = Some(control);
     }
 
     /// Uses what a new configuration says, as far as that needs no restart.
@@ -77,21 +84,36 @@ impl Outputs {
                 }
                 Output::Notify(_notice) => {}
                 Output::Resolve(target) => self.resolve(target),
-                Output::Tell {
-                    warning: false,
-                    text,
-                    ..
-                } => info!("{text}"),
-                Output::Tell {
-                    warning: true,
-                    text,
-                    ..
-                } => warn!("{text}"),
-                Output::Status { .. } => {}
+                Output::Tell { at, warning, text } => self.tell(at, warning, &text),
+                Output::Status { question, status } => self.answer(question, &status),
                 Output::Drained => drained = true,
             }
         }
         drained
+    }
+
+    /// A line for the log and for whoever watches.
+    pub(super) fn tell(&self, at: Wall, warning: bool, text: &str) {
+        if warning {
+            warn!("{text}");
+        } else {
+            info!("{text}");
+        }
+        self.tell_watchers(at, warning, text);
+    }
+
+    /// A line for whoever watches, where the log has more.
+    pub(super) fn tell_watchers(&self, at: Wall, warning: bool, text: &str) {
+        if let Some(control) = &self.control {
+            control.tell(at, warning, text);
+        }
+    }
+
+    fn answer(&self, question: u64, status: &Status) {
+        match (&self.control, serde_json::to_string(status)) {
+            (Some(control), Ok(status)) => control.answer(question, &status),
+            (None, _) | (_, Err(_)) => {}
+        }
     }
 
     /// The store never waits; what it cannot take any more is at least told of.

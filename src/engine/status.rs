@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::requests::device_facts;
+use crate::core::call::Timer;
 use crate::core::id::CallId;
 use crate::core::name::{ChannelName, TrunkName, UserName};
-use crate::core::routing::words;
+use crate::core::routing::{Busy, Code, words};
 use crate::core::schedule::HoursState;
+use crate::core::snapshot::User;
 use crate::core::time::{Now, Wall};
 
 /// The state of the daemon at one moment.
@@ -60,7 +63,12 @@ pub struct UserStatus {
     pub name: UserName,
     /// Registered devices: source, User-Agent, and when the registration runs out.
     pub devices: Vec<(String, String, Wall)>,
-    /// What an admin should know where there are none.
+    /// Devices with a fixed address, and a number in the phone network; with what is wrong where one
+    /// cannot be reached.
+    pub fixed: Vec<(String, Option<String>)>,
+    /// Rung or talking: `on-call: call …`.
+    pub busy: Option<String>,
+    /// What an admin should know where no phone can be rung: `no-device: registration ran out …`.
     pub detail: String,
 }
 
@@ -107,7 +115,7 @@ impl Engine {
             users: snapshot
                 .users
                 .iter()
-                .map(|user| self.user_status(&user.name))
+                .map(|user| self.user_status(user, now))
                 .collect(),
             channels: snapshot
                 .channels
@@ -140,7 +148,7 @@ impl Engine {
                     waits: call
                         .machine
                         .next_timeout()
-                        .map(|(timer, at)| (format!("{timer:?}"), at.since(now.mono).as_secs())),
+                        .map(|(timer, at)| (waits_for(timer).to_owned(), at.since(now.mono).as_secs())),
                 })
                 .collect(),
             calls_taken: self.calls_taken,
@@ -153,12 +161,34 @@ impl Engine {
         }
     }
 
-    fn user_status(&self, user: &UserName) -> UserStatus {
+    fn user_status(&self, user: &User, now: Now) -> UserStatus {
+        let snapshot = &self.snapshot;
+        let devices = self.registrar.devices_of(&user.name);
+        let external = user.external.as_ref().map(|external| {
+            // Without a trunk of its own, the call's is used, so that any may do.
+            let trunk = external.trunk.as_ref();
+            let problem = trunk
+                .and_then(|name| snapshot.trunk(name))
+                .and_then(|trunk| trunk.outbound.as_ref())
+                .and_then(|outbound| self.targets.flow(outbound).err());
+            (external.number.to_string(), problem)
+        });
+        let contacts = user.sip_contacts.iter().map(|contact| {
+            let problem = self.targets.flow(contact).err();
+            (contact.uri.clone(), problem)
+        });
+        let facts = device_facts(&self.registrar, &self.targets, snapshot, None, &user.name);
+        let clock = |at| words::clock(snapshot, user.schedule.as_ref(), at, now.wall);
+        let may_ring = facts.reachable > 0 || external.as_ref().is_some_and(|(_, no)| no.is_none());
+        let detail = if may_ring {
+            String::new()
+        } else {
+            let why = words::no_device(&facts, now.wall, clock);
+            format!("{}: {why}", words::code(Code::NoDevice))
+        };
         UserStatus {
-            name: user.clone(),
-            devices: self
-                .registrar
-                .devices_of(user)
+            name: user.name.clone(),
+            devices: devices
                 .map(|binding| {
                     (
                         binding.flow.remote.to_string(),
@@ -167,7 +197,24 @@ impl Engine {
                     )
                 })
                 .collect(),
-            detail: String::new(),
+            fixed: contacts.chain(external).collect(),
+            busy: match self.desk.busy(&user.name) {
+                Busy::Free => None,
+                Busy::Ringing(call) => Some(format!("{}: call {call}", words::code(Code::Ringing))),
+                Busy::OnCall(call) => Some(format!("{}: call {call}", words::code(Code::OnCall))),
+            },
+            detail,
         }
+    }
+}
+
+fn waits_for(timer: Timer) -> &'static str {
+    match timer {
+        Timer::GiveUpLeg(_) => "a phone's first answer",
+        Timer::EndTurn => "the end of this turn",
+        Timer::EndStep => "the end of this step",
+        Timer::RepeatRinging => "telling the caller again that it rings",
+        Timer::GiveUpPreparing => "the disk, to begin the voicemail",
+        Timer::GiveUpCompleting => "the disk, to complete the voicemail",
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 pub(super) use names::Unread;
 pub use prompts::{PromptFile, SHIPPED_PROMPTS, directory as prompt_directory};
+pub use settings::store as store_settings;
 
 use super::diagnostic::Findings;
 use super::files::Files;

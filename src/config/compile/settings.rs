@@ -167,7 +167,8 @@ fn ports(
     range
 }
 
-fn store(tree: &Tree, files: &Files, findings: &mut Findings) -> StoreSettings {
+/// `[store]`: the database and the audio.
+pub fn store(tree: &Tree, files: &Files, findings: &mut Findings) -> StoreSettings {
     let database = match &tree.store_url {
         None => files.path(DEFAULT_DATABASE),
         Some(url) => match database(&url.value) {

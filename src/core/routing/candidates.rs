@@ -1,13 +1,12 @@
 //! Who is in a step, and who of them can be rung.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 
 use super::words;
-use super::{Attempt, Busy, Code, DeviceFacts, Facts, Presence, Progress, UserFacts, Via, Way};
+use super::{Attempt, Busy, Code, Facts, Presence, Progress, UserFacts, Via, Way};
 use crate::core::name::{ScheduleName, UserName};
 use crate::core::snapshot::{Inbox, RuleName, Snapshot, Step, Target, User};
-use crate::core::time::{Now, Wall};
+use crate::core::time::Now;
 
 /// One person in a step, and how things stand with that person.
 pub(super) struct Standing<'a> {
@@ -221,7 +220,7 @@ impl<'a, 'b> Reception<'a, 'b> {
             Busy::OnCall(call) => out(Code::OnCall, format!("call {call}")),
             Busy::Ringing(call) => Some(Stand::RungByOther(format!("by call {call}"))),
             Busy::Free if facts.devices.reachable == 0 => {
-                out(Code::NoDevice, lost(&facts.devices, self.now.wall, clock))
+                out(Code::NoDevice, words::no_device(&facts.devices, self.now.wall, clock))
             }
             Busy::Free => facts
                 .wrap_up_until
@@ -273,24 +272,3 @@ fn has_access(snapshot: &Snapshot, inbox: &Inbox, user: &UserName, via: &Via) ->
         .any(|team| team.members.contains(user) || team.extra_members.contains(user))
 }
 
-/// `registration ran out 09:12, 58 min ago, from 10.0.3.4; 6 wrong passwords since`
-fn lost(devices: &DeviceFacts, now: Wall, clock: impl Fn(Wall) -> String) -> String {
-    let told = match devices.lost {
-        Some((at, from)) => format!(
-            "registration ran out {}, {} ago, from {}",
-            clock(at),
-            words::span(now.since(at)),
-            source(from)
-        ),
-        None => "no phone has registered".to_owned(),
-    };
-    match devices.wrong_passwords {
-        0 => told,
-        1 => format!("{told}; 1 wrong password since"),
-        wrong => format!("{told}; {wrong} wrong passwords since"),
-    }
-}
-
-fn source(address: SocketAddr) -> String {
-    address.ip().to_canonical().to_string()
-}

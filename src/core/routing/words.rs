@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::way::rule_key;
 use super::{
-    Candidate, Cause, Code, Decision, Outcome, Request, Ring, Selection, To, Via, VoicemailReason,
+    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To, Via, VoicemailReason,
 };
 use crate::core::name::{ScheduleName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
@@ -157,9 +157,28 @@ pub fn strategy(strategy: Strategy) -> &'static str {
     }
 }
 
+/// Why a user has no phone to ring: `registration ran out 09:12, 58 min ago, from 10.0.3.4; 6 wrong
+/// passwords since`. `clock` writes an instant as the time of day.
+pub fn no_device(devices: &DeviceFacts, now: Wall, clock: impl Fn(Wall) -> String) -> String {
+    let told = match devices.lost {
+        Some((at, from)) => format!(
+            "registration ran out {}, {} ago, from {}",
+            clock(at),
+            span(now.since(at)),
+            from.ip().to_canonical()
+        ),
+        None => "no phone has registered".to_owned(),
+    };
+    match devices.wrong_passwords {
+        0 => told,
+        1 => format!("{told}; 1 wrong password since"),
+        wrong => format!("{told}; {wrong} wrong passwords since"),
+    }
+}
+
 /// The time of day in a schedule's zone, `09:12`; `09:12 UTC` without one. Another date than
 /// today's is told as well: `Tue 2026-12-01 09:12`.
-pub(super) fn clock(
+pub fn clock(
     snapshot: &Snapshot,
     schedule: Option<&ScheduleName>,
     at: Wall,
@@ -179,7 +198,7 @@ pub(super) fn clock(
 }
 
 /// A time span in its two largest units, rounded down: `58 min`, `3 h 5 min`, `2 days`.
-pub(super) fn span(span: Duration) -> String {
+pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
