@@ -154,11 +154,7 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(
-    listener: UnixListener,
-    lines: broadcast::Sender<Arc<str>>,
-    shared: Arc<Shared>,
-) {
+async fn accept(listener: UnixListener, lines: broadcast::Sender<Arc<str>>, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -230,10 +226,7 @@ async fn closed(reading: &mut OwnedReadHalf) {
     while matches!(reading.read(&mut rest).await, Ok(octets) if octets > 0) {}
 }
 
-async fn write_line(
-    writing: &mut (impl AsyncWriteExt + Unpin),
-    line: &str,
-) -> std::io::Result<()> {
+async fn write_line(writing: &mut (impl AsyncWriteExt + Unpin), line: &str) -> std::io::Result<()> {
     let line = format!("{line}\n");
     timeout(PATIENCE, writing.write_all(line.as_bytes()))
         .await

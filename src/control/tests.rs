@@ -106,7 +106,9 @@ fn what_is_no_question_is_answered_so() {
     let _control = listen(&runtime, directory.path());
     for question in ["{\"ask\":\"weather\"}\n", "\n", &"x".repeat(5_000)] {
         let mut line = String::new();
-        raw(directory.path(), question).read_line(&mut line).unwrap();
+        raw(directory.path(), question)
+            .read_line(&mut line)
+            .unwrap();
         assert!(line.contains("not a question"), "{question:?}: {line:?}");
     }
 }

@@ -145,10 +145,9 @@ impl Engine {
                         .map_or_else(|| "anonymous".to_owned(), |from| from.to_string()),
                     began: call.record.began,
                     doing: call.machine.describe(),
-                    waits: call
-                        .machine
-                        .next_timeout()
-                        .map(|(timer, at)| (waits_for(timer).to_owned(), at.since(now.mono).as_secs())),
+                    waits: call.machine.next_timeout().map(|(timer, at)| {
+                        (waits_for(timer).to_owned(), at.since(now.mono).as_secs())
+                    }),
                 })
                 .collect(),
             calls_taken: self.calls_taken,

@@ -15,7 +15,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr, SqliteConnection};
 
-pub use reader::{Found, Reader, Voicemail};
+pub use reader::{Found, Leg, Reader, Voicemail};
 pub use writer::Store;
 
 /// Why the store cannot do something.

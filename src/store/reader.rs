@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
 use super::StoreError;
 use crate::core::desk::Load;
@@ -22,17 +22,44 @@ pub struct Found {
     /// The call.
     pub call: CallId,
     /// When it began.
-    pub began: String,
+    pub began: Wall,
     /// Its channel, if the number had one.
     pub channel: Option<String>,
+    /// The trunk it came through, if any.
+    pub trunk: Option<String>,
     /// The caller's number, if shown.
     pub from: Option<String>,
     /// What was dialled.
     pub to: String,
+    /// When it was answered, by somebody or by the voicemail.
+    pub answered: Option<Wall>,
+    /// When it ended.
+    pub ended: Option<Wall>,
     /// How it ended, once it has.
     pub outcome: Option<String>,
     /// The sentence about its end.
     pub detail: String,
+    /// The SIP Call-ID of the caller's leg.
+    pub sip_call_id: String,
+}
+
+/// One side of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// The user it rang; nobody: the caller.
+    pub user: Option<String>,
+    /// The remote URI.
+    pub uri: String,
+    /// When it began.
+    pub began: Wall,
+    /// When it was answered.
+    pub answered: Option<Wall>,
+    /// When it ended.
+    pub ended: Option<Wall>,
+    /// Its final SIP status.
+    pub status: Option<i64>,
+    /// Why it ended, in words.
+    pub reason: String,
 }
 
 /// A voicemail as it is listed.
@@ -41,7 +68,7 @@ pub struct Voicemail {
     /// Its key.
     pub id: String,
     /// When the beep sounded, RFC 3339 in UTC.
-    pub time: String,
+    pub time: Wall,
     /// Its channel.
     pub channel: String,
     /// The caller's number, if shown.
@@ -120,17 +147,38 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub async fn find(&mut self, id: &str) -> Result<Option<Found>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, began, channel, from_number, to_number, outcome, detail FROM calls
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {CALL} FROM calls
              WHERE id = $1 OR sip_call_id = $1
                 OR id IN (SELECT call FROM conversations WHERE id = $1)
                 OR id IN (SELECT call FROM voicemails WHERE id = $1)
-             ORDER BY began DESC LIMIT 1",
-        )
+             ORDER BY began DESC LIMIT 1"
+        )))
         .bind(id.to_owned())
         .fetch_optional(&mut self.0)
         .await?;
         row.map(|row| found(&row)).transpose()
+    }
+
+    /// The first few calls, the latest first, whose identifier (or whose conversation's or
+    /// voicemail's) begins like this.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn find_beginning(&mut self, start: &str) -> Result<Vec<Found>, StoreError> {
+        // Identifiers are made of digits, small letters and hyphens, which all sort before `~`.
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {CALL} FROM calls
+             WHERE id BETWEEN $1 AND $2
+                OR id IN (SELECT call FROM conversations WHERE id BETWEEN $1 AND $2)
+                OR id IN (SELECT call FROM voicemails WHERE id BETWEEN $1 AND $2)
+             ORDER BY began DESC LIMIT {CANDIDATES}"
+        )))
+        .bind(start.to_owned())
+        .bind(format!("{start}~"))
+        .fetch_all(&mut self.0)
+        .await?;
+        rows.iter().map(found).collect()
     }
 
     /// The latest call, to this number if one is given.
@@ -138,14 +186,41 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub async fn last(&mut self, to: Option<&str>) -> Result<Option<Found>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, began, channel, from_number, to_number, outcome, detail FROM calls
-             WHERE $1 IS NULL OR to_number = $1 ORDER BY began DESC, id DESC LIMIT 1",
-        )
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {CALL} FROM calls
+             WHERE $1 IS NULL OR to_number = $1 ORDER BY began DESC, id DESC LIMIT 1"
+        )))
         .bind(to.map(str::to_owned))
         .fetch_optional(&mut self.0)
         .await?;
         row.map(|row| found(&row)).transpose()
+    }
+
+    /// The legs of a call, in the order in which they began.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn legs(&mut self, call: CallId) -> Result<Vec<Leg>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT user_name, uri, began, answered, ended, status, reason FROM legs
+             WHERE call = $1 ORDER BY began, id",
+        )
+        .bind(call.to_string())
+        .fetch_all(&mut self.0)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Leg {
+                    user: row.try_get(0)?,
+                    uri: text(row, 1)?,
+                    began: begun(row, 2)?,
+                    answered: instant(row.try_get(3)?),
+                    ended: instant(row.try_get(4)?),
+                    status: row.try_get(5)?,
+                    reason: text(row, 6)?,
+                })
+            })
+            .collect()
     }
 
     /// The decisions of a call, in order.
@@ -181,42 +256,77 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub async fn voicemails(&mut self, audio: &Path) -> Result<Vec<Voicemail>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, began, channel, from_number, seconds, file FROM voicemails
-             WHERE kept = 1 ORDER BY began DESC, id DESC",
-        )
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {VOICEMAIL} FROM voicemails WHERE kept = 1 ORDER BY began DESC, id DESC"
+        )))
         .fetch_all(&mut self.0)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Voicemail {
-                    id: text(row, 0)?,
-                    time: text(row, 1)?,
-                    channel: text(row, 2)?,
-                    caller: row.try_get(3)?,
-                    seconds: row.try_get(4)?,
-                    path: audio.join(text(row, 5)?),
-                })
-            })
-            .collect()
+        rows.iter().map(|row| voicemail(row, audio)).collect()
+    }
+
+    /// The voicemail that a call left, if it did.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn voicemail_of(
+        &mut self,
+        call: CallId,
+        audio: &Path,
+    ) -> Result<Option<Voicemail>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {VOICEMAIL} FROM voicemails WHERE kept = 1 AND call = $1"
+        )))
+        .bind(call.to_string())
+        .fetch_optional(&mut self.0)
+        .await?;
+        row.map(|row| voicemail(&row, audio)).transpose()
     }
 }
+
+/// What is read of a call.
+const CALL: &str = "id, began, channel, trunk, from_number, to_number, answered, ended, outcome, detail, sip_call_id";
+
+/// What is read of a voicemail.
+const VOICEMAIL: &str = "id, began, channel, from_number, seconds, file";
+
+/// Calls that are told of where the beginning of an identifier could mean several.
+const CANDIDATES: u32 = 5;
 
 fn found(row: &sqlx::sqlite::SqliteRow) -> Result<Found, StoreError> {
     let id = text(row, 0)?;
     Ok(Found {
         call: parse("a call's identifier", &format!("{id:?}"))?,
-        began: text(row, 1)?,
+        began: begun(row, 1)?,
         channel: row.try_get(2)?,
-        from: row.try_get(3)?,
-        to: text(row, 4)?,
-        outcome: row.try_get(5)?,
-        detail: text(row, 6)?,
+        trunk: row.try_get(3)?,
+        from: row.try_get(4)?,
+        to: text(row, 5)?,
+        answered: instant(row.try_get(6)?),
+        ended: instant(row.try_get(7)?),
+        outcome: row.try_get(8)?,
+        detail: text(row, 9)?,
+        sip_call_id: text(row, 10)?,
+    })
+}
+
+fn voicemail(row: &sqlx::sqlite::SqliteRow, audio: &Path) -> Result<Voicemail, StoreError> {
+    Ok(Voicemail {
+        id: text(row, 0)?,
+        time: begun(row, 1)?,
+        channel: text(row, 2)?,
+        caller: row.try_get(3)?,
+        seconds: row.try_get(4)?,
+        path: audio.join(text(row, 5)?),
     })
 }
 
 fn text(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<String, sqlx::Error> {
     row.try_get(column)
+}
+
+/// An instant that every row has.
+fn begun(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<Wall, StoreError> {
+    parse("when it began", &format!("{:?}", text(row, column)?))
 }
 
 fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {

@@ -115,6 +115,40 @@ fn a_call_that_went_on_is_one_row_and_the_latest_of_it() {
 }
 
 #[test]
+fn a_call_is_found_by_the_beginning_of_its_identifier_or_of_its_voicemails() {
+    let mut files = Files::new();
+    let store = files.open();
+    let mut first = call(1);
+    first.id = CallId(uuid::Uuid::from_u128(0x0193_aaaa << 96));
+    let mut second = call(2);
+    second.id = CallId(uuid::Uuid::from_u128(0x0193_abbb << 96));
+    store.keep(Record::Call(first.clone()));
+    store.keep(Record::Call(second.clone()));
+    store.keep(Record::Conversation(ConversationRecord {
+        id: ConversationId(uuid::Uuid::from_u128(0x0777 << 112)),
+        call: second.id,
+        channel: ChannelName::from("main-line"),
+        item: ConversationItem::MissedCall,
+        from: None,
+        began: second.began,
+        assignee: None,
+        closed: None,
+    }));
+    drop(store);
+    runtime().block_on(async {
+        let mut reader = Reader::open(&files.database()).await.unwrap();
+        let mut find = async |start: &str| -> Vec<CallId> {
+            let found = reader.find_beginning(start).await.unwrap();
+            found.into_iter().map(|call| call.call).collect()
+        };
+        assert_eq!(find("0193aaaa").await, [first.id]);
+        assert_eq!(find("0193a").await, [second.id, first.id]);
+        assert_eq!(find("0777").await, [second.id]);
+        assert_eq!(find("0193b").await, []);
+    });
+}
+
+#[test]
 fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
     let mut files = Files::new();
     let store = files.open();

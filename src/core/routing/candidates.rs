@@ -219,9 +219,10 @@ impl<'a, 'b> Reception<'a, 'b> {
         let engaged = match &facts.busy {
             Busy::OnCall(call) => out(Code::OnCall, format!("call {call}")),
             Busy::Ringing(call) => Some(Stand::RungByOther(format!("by call {call}"))),
-            Busy::Free if facts.devices.reachable == 0 => {
-                out(Code::NoDevice, words::no_device(&facts.devices, self.now.wall, clock))
-            }
+            Busy::Free if facts.devices.reachable == 0 => out(
+                Code::NoDevice,
+                words::no_device(&facts.devices, self.now.wall, clock),
+            ),
             Busy::Free => facts
                 .wrap_up_until
                 .filter(|until| *until > self.now.wall)
@@ -271,4 +272,3 @@ fn has_access(snapshot: &Snapshot, inbox: &Inbox, user: &UserName, via: &Via) ->
         .filter_map(|name| snapshot.team(name))
         .any(|team| team.members.contains(user) || team.extra_members.contains(user))
 }
-

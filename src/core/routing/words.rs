@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::way::rule_key;
 use super::{
-    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To, Via, VoicemailReason,
+    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To, Via,
+    VoicemailReason,
 };
 use crate::core::name::{ScheduleName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
@@ -178,12 +179,7 @@ pub fn no_device(devices: &DeviceFacts, now: Wall, clock: impl Fn(Wall) -> Strin
 
 /// The time of day in a schedule's zone, `09:12`; `09:12 UTC` without one. Another date than
 /// today's is told as well: `Tue 2026-12-01 09:12`.
-pub fn clock(
-    snapshot: &Snapshot,
-    schedule: Option<&ScheduleName>,
-    at: Wall,
-    now: Wall,
-) -> String {
+pub fn clock(snapshot: &Snapshot, schedule: Option<&ScheduleName>, at: Wall, now: Wall) -> String {
     let zone = schedule.and_then(|name| snapshot.schedule(name));
     let local =
         |at: Wall| zone.map_or_else(|| at.to_utc().naive_utc(), |zone| zone.zone().local(at));

@@ -1,0 +1,372 @@
+//! `ringdesk explain`: the stored decisions of a call, its legs and its end.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use chrono::FixedOffset;
+use clap::Args;
+
+use super::{ConfigDirectory, length, plain, route};
+use crate::core::record::DecisionRecord;
+use crate::core::routing::words;
+use crate::core::time::Wall;
+use crate::store::{Found, Leg, Reader, StoreError, Voicemail};
+
+/// The shortest beginning of an identifier that is looked for: enough to be meant, and not typed by
+/// mistake.
+const SHORTEST_BEGINNING: usize = 4;
+
+/// Why a call went as it did: every decision about it, whose phones rang, and how it ended.
+#[derive(Args, Debug)]
+pub struct Explain {
+    #[command(flatten)]
+    directory: ConfigDirectory,
+    /// A call, conversation or voicemail by its identifier (or the beginning of it), or a SIP Call-ID.
+    #[arg(
+        value_name = "ID",
+        required_unless_present_any = ["last", "to"],
+        conflicts_with_all = ["last", "to"]
+    )]
+    id: Option<String>,
+    /// The latest call.
+    #[arg(long)]
+    last: bool,
+    /// The latest call to this number.
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+    /// One object for each decision, with its facts: `ringdesk route --facts FILE` takes them.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what is stored of a call.
+///
+/// # Errors
+/// There is no such call, or the database does not answer.
+pub fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let store = arguments.directory.store()?;
+    let told = super::block_on(async {
+        let mut reader = super::reader(&store).await?;
+        let call = find(&mut reader, arguments).await?;
+        Ok(Told {
+            decisions: reader.decisions(call.call).await?,
+            legs: reader.legs(call.call).await?,
+            voicemail: reader.voicemail_of(call.call, &store.audio).await?,
+            call,
+        })
+    })?;
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        for decision in &told.decisions {
+            writeln!(out, "{}", serde_json::to_string(decision)?)?;
+        }
+    } else {
+        told.print(&mut out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(reader: &mut Reader, arguments: &Explain) -> anyhow::Result<Found> {
+    match (&arguments.id, &arguments.to) {
+        (Some(id), _) => by_identifier(reader, id.trim()).await,
+        (None, Some(number)) => match by_number(reader, number, &arguments.directory).await? {
+            Some(call) => Ok(call),
+            None => bail!("no call to {number} is stored"),
+        },
+        (None, None) => match reader.last(None).await? {
+            Some(call) => Ok(call),
+            None => bail!("no call is stored yet"),
+        },
+    }
+}
+
+async fn by_identifier(reader: &mut Reader, id: &str) -> anyhow::Result<Found> {
+    if let Some(call) = reader.find(id).await? {
+        return Ok(call);
+    }
+    let mut candidates = if id.len() < SHORTEST_BEGINNING {
+        Vec::new()
+    } else {
+        reader.find_beginning(&id.to_ascii_lowercase()).await?
+    };
+    match (candidates.pop(), candidates.as_slice()) {
+        (Some(call), []) => Ok(call),
+        (Some(last), others) => {
+            let calls: Vec<String> = others.iter().chain([&last]).map(headline).collect();
+            bail!("several begin with {id}:\n  {}", calls.join("\n  "))
+        }
+        (None, _) => bail!(
+            "no call, conversation or voicemail {id:?} is stored, and no call with that SIP Call-ID; `ringdesk explain --last` tells of the latest call"
+        ),
+    }
+}
+
+/// As it was dialled, or as it would be read from a trunk.
+async fn by_number(
+    reader: &mut Reader,
+    number: &str,
+    directory: &ConfigDirectory,
+) -> Result<Option<Found>, StoreError> {
+    let written = number.trim();
+    if let Some(call) = reader.last(Some(written)).await? {
+        return Ok(Some(call));
+    }
+    let read = match written.parse() {
+        Ok(number) => Some(number),
+        Err(_) => directory
+            .load()
+            .ok()
+            .and_then(|loaded| route::number(&loaded.snapshot, written).ok()),
+    };
+    match read {
+        Some(read) => reader.last(Some(read.as_str())).await,
+        None => Ok(None),
+    }
+}
+
+/// `0193…  +4790000001 to +4722334455 (main-line), 2026-12-02T10:40:00.000Z`
+fn headline(call: &Found) -> String {
+    let from = call.from.as_deref().unwrap_or("anonymous");
+    let channel = match &call.channel {
+        Some(channel) => format!(" ({channel})"),
+        None => String::new(),
+    };
+    let (id, to, began) = (call.call, plain(&call.to), call.began);
+    format!("{id}  {from} to {to}{channel}, {began}")
+}
+
+/// Everything that is stored of a call.
+struct Told {
+    call: Found,
+    decisions: Vec<DecisionRecord>,
+    legs: Vec<Leg>,
+    voicemail: Option<Voicemail>,
+}
+
+impl Told {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let call = &self.call;
+        let clock = Clock::of(&self.decisions);
+        writeln!(out, "call {}", headline(call))?;
+        let through = match &call.trunk {
+            Some(trunk) => format!("through trunk {trunk:?}"),
+            None => "from a phone of ours, or refused".to_owned(),
+        };
+        writeln!(out, "  {through}; SIP Call-ID {}", plain(&call.sip_call_id))?;
+        for decision in &self.decisions {
+            let text = words::paragraph(&decision.request, &decision.decision);
+            writeln!(out, "{} {}", clock.time(decision.at), paragraph(&text))?;
+            if let Some(remark) = &decision.remark {
+                writeln!(out, "  {}", plain(remark))?;
+            }
+        }
+        if self.decisions.is_empty() {
+            writeln!(out, "no decision about it is stored")?;
+        }
+        if !self.legs.is_empty() {
+            writeln!(out, "legs:")?;
+        }
+        for leg in &self.legs {
+            writeln!(out, "  {}", clock.leg(leg))?;
+        }
+        writeln!(out, "{}", self.end(&clock))?;
+        if let Some(voicemail) = &self.voicemail {
+            let seconds = voicemail.seconds.unwrap_or_default();
+            let (id, path) = (&voicemail.id, voicemail.path.display());
+            writeln!(out, "voicemail {id}: {seconds:.1} s, {path}")?;
+        }
+        Ok(())
+    }
+
+    fn end(&self, clock: &Clock) -> String {
+        let call = &self.call;
+        let Some(ended) = call.ended else {
+            return "not over yet".to_owned();
+        };
+        let outcome = call.outcome.as_deref().unwrap_or("over");
+        let lasted = length(ended.since(call.began));
+        let detail = plain(&call.detail);
+        let time = clock.time(ended);
+        format!("{time} {outcome} after {lasted}: {detail}")
+    }
+}
+
+/// The text of a decision without control characters, which a caller may have sent; its own line
+/// breaks stay.
+fn paragraph(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(plain).collect();
+    lines.join("\n")
+}
+
+/// Writes instants as the clock showed them where the call was decided.
+struct Clock(Option<FixedOffset>);
+
+impl Clock {
+    /// The offset stands at the end of what the hours say, `Wed 2026-12-02 11:40+01:00`.
+    fn of(decisions: &[DecisionRecord]) -> Clock {
+        let local = decisions
+            .iter()
+            .find_map(|record| record.decision.trace.hours.as_ref())
+            .map(|hours| hours.local.as_str());
+        let start = local.and_then(|local| local.rfind(['+', '-']).filter(|at| *at > 10));
+        let offset = local
+            .zip(start)
+            .and_then(|(local, start)| local.get(start..));
+        Clock(offset.and_then(|offset| offset.parse().ok()))
+    }
+
+    fn time(&self, at: Wall) -> String {
+        match self.0 {
+            Some(offset) => at
+                .to_utc()
+                .with_timezone(&offset)
+                .format("%H:%M:%S")
+                .to_string(),
+            None => at.to_utc().format("%H:%M:%SZ").to_string(),
+        }
+    }
+
+    /// `anna sip:anna@10.0.3.4:5060: 11:40:00, 487 after 12 s: somebody else answered`
+    fn leg(&self, leg: &Leg) -> String {
+        let who = leg.user.as_deref().unwrap_or("caller");
+        let mut text = format!("{who} {}: {}", plain(&leg.uri), self.time(leg.began));
+        if let Some(answered) = leg.answered {
+            text.push_str(&format!(", answered {}", self.time(answered)));
+        }
+        let status = leg.status.map(|status| format!(" {status}"));
+        match leg.ended {
+            Some(ended) => {
+                let after = length(ended.since(leg.began));
+                let status = status.unwrap_or_default();
+                text.push_str(&format!(", ended{status} after {after}"));
+            }
+            None => text.push_str(", not over yet"),
+        }
+        if !leg.reason.is_empty() {
+            text.push_str(&format!(": {}", plain(&leg.reason)));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::id::{CallId, DecisionId};
+    use crate::core::routing::{Facts, Kind, Request, Selection, To, route};
+    use crate::core::sample::{at, channel, snapshot, step, user};
+    use crate::core::snapshot::Strategy;
+
+    fn told() -> Told {
+        let main = channel(vec![step(Strategy::RingAll, &["anna", "bjorn"], &[])]);
+        let snapshot = snapshot(vec![user("anna"), user("bjorn")], vec![], vec![main]);
+        let now = at("2026-12-02T10:40:00Z");
+        let request = Request {
+            kind: Kind::Call,
+            to: To::Number("+4722334455".parse().unwrap()),
+            from: Some("+4790000001".parse().unwrap()),
+            trunk: Some("no".into()),
+            selection: Selection::First,
+        };
+        let mut decision = route(&snapshot, &Facts::default(), &request, now);
+        if let Some(hours) = &mut decision.trace.hours {
+            hours.local = "Wed 2026-12-02 11:40+01:00".to_owned();
+        }
+        let second = |second| Wall::from_seconds(now.wall.as_seconds() + second);
+        let call = CallId(Uuid::from_u128(7));
+        Told {
+            call: Found {
+                call,
+                began: now.wall,
+                channel: Some("main-line".to_owned()),
+                trunk: Some("no".to_owned()),
+                from: Some("+4790000001".to_owned()),
+                to: "+4722334455".to_owned(),
+                answered: Some(second(4)),
+                ended: Some(second(65)),
+                outcome: Some("answered".to_owned()),
+                detail: "talked to anna".to_owned(),
+                sip_call_id: "a\u{1b}[2J@carrier".to_owned(),
+            },
+            decisions: vec![DecisionRecord {
+                id: DecisionId(Uuid::from_u128(8)),
+                call: Some(call),
+                at: now.wall,
+                request,
+                facts: Facts::default(),
+                decision,
+                remark: Some(
+                    "the reload of 09:30Z was refused (2 errors: ringdesk check)".to_owned(),
+                ),
+            }],
+            legs: vec![
+                Leg {
+                    user: Some("anna".to_owned()),
+                    uri: "sip:anna@10.0.3.4:5060".to_owned(),
+                    began: now.wall,
+                    answered: Some(second(4)),
+                    ended: Some(second(65)),
+                    status: Some(200),
+                    reason: String::new(),
+                },
+                Leg {
+                    user: Some("bjorn".to_owned()),
+                    uri: "sip:bjorn@10.0.3.5:5060".to_owned(),
+                    began: now.wall,
+                    answered: None,
+                    ended: Some(second(4)),
+                    status: Some(487),
+                    reason: "somebody else answered".to_owned(),
+                },
+            ],
+            voicemail: None,
+        }
+    }
+
+    fn print(told: &Told) -> String {
+        let mut out = Vec::new();
+        told.print(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_call_is_told_from_its_arrival_to_its_end_in_the_time_of_its_channel() {
+        assert_snapshot!(print(&told()), @r#"
+        call 00000000-0000-0000-0000-000000000007  +4790000001 to +4722334455 (main-line), 2026-12-02T10:40:00.000Z
+          through trunk "no"; SIP Call-ID a\u{1b}[2J@carrier
+        11:40:00 +4722334455 (main-line) from +4790000001: rings anna, bjorn for up to 25 s (ring-all)
+          open: no schedule. Snapshot 41
+          rule working_hours
+          step 1 (ring-all):
+            anna: chosen
+            bjorn: chosen
+          the reload of 09:30Z was refused (2 errors: ringdesk check)
+        legs:
+          anna sip:anna@10.0.3.4:5060: 11:40:00, answered 11:40:04, ended 200 after 65 s
+          bjorn sip:bjorn@10.0.3.5:5060: 11:40:00, ended 487 after 4 s: somebody else answered
+        11:41:05 answered after 65 s: talked to anna
+        "#);
+    }
+
+    #[test]
+    fn a_call_that_goes_on_and_has_no_hours_is_told_in_utc() {
+        let mut told = told();
+        told.call.ended = None;
+        told.decisions.clear();
+        told.legs.truncate(1);
+        told.legs[0].ended = None;
+        told.legs[0].answered = None;
+        assert_snapshot!(print(&told), @r#"
+        call 00000000-0000-0000-0000-000000000007  +4790000001 to +4722334455 (main-line), 2026-12-02T10:40:00.000Z
+          through trunk "no"; SIP Call-ID a\u{1b}[2J@carrier
+        no decision about it is stored
+        legs:
+          anna sip:anna@10.0.3.4:5060: 10:40:00Z, not over yet
+        not over yet
+        "#);
+    }
+}
