@@ -172,3 +172,132 @@ fn media_type(value: &str) -> String {
     let value = value.split(';').next().unwrap_or_default();
     value.chars().filter(|c| !c.is_whitespace()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sip::message::{MAX_REQUEST_URI_OCTETS, Message, ParseError, check_request};
+
+    /// The answer to a request of `method` to `uri` with more header lines and a body of 3 octets.
+    fn answer(method: &str, uri: &str, lines: &str) -> Option<(u16, Option<String>)> {
+        let lines = lines.replace('\n', "\r\n");
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:b@b>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n{lines}\r\nabc"
+        );
+        let answer = match Message::parse(text.as_bytes()) {
+            Ok(Message::Request(request)) => check_request(&request).err(),
+            Err(ParseError { answer, .. }) => answer,
+            Ok(Message::Response(_)) => None,
+        };
+        answer.map(|answer| {
+            let says = ["Allow", "Accept", "Accept-Encoding", "Unsupported"]
+                .iter()
+                .find_map(|name| answer.headers.value(name));
+            (answer.status, says.map(str::to_owned))
+        })
+    }
+
+    #[test]
+    fn each_thing_that_is_not_taken_has_its_status() {
+        let sdp = "Content-Type: application/sdp\n";
+        let long = format!("sip:{}", "a".repeat(MAX_REQUEST_URI_OCTETS));
+        let allow = Some(super::ALLOW.to_owned());
+        let accept = Some("application/sdp".to_owned());
+        let to = "sip:+4722334455@h";
+        let cases = [
+            ("INVITE", to, sdp.to_owned(), None),
+            ("INVITE", "tel:+4722334455", sdp.to_owned(), None),
+            (
+                "INVITE",
+                "sips:a@h",
+                "c: APPLICATION/SDP ; x=y\n".to_owned(),
+                None,
+            ),
+            ("REFER", to, sdp.to_owned(), Some((405, allow.clone()))),
+            ("MESSAGE", to, String::new(), Some((405, allow.clone()))),
+            (
+                "SUBSCRIBE",
+                to,
+                "Event: dialog\n".to_owned(),
+                Some((489, allow.clone())),
+            ),
+            ("FETCH", to, String::new(), Some((501, allow.clone()))),
+            ("invite", to, sdp.to_owned(), Some((501, allow))),
+            (
+                "INVITE",
+                "urn:service:sos",
+                sdp.to_owned(),
+                Some((416, None)),
+            ),
+            ("INVITE", "sip:", sdp.to_owned(), Some((400, None))),
+            ("INVITE", &long, sdp.to_owned(), Some((414, None))),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}Max-Forwards: 0\n"),
+                Some((483, None)),
+            ),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}Max-Forwards: 256\n"),
+                Some((400, None)),
+            ),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}Require: 100rel\n"),
+                Some((420, Some("100rel".to_owned()))),
+            ),
+            ("CANCEL", to, "Require: 100rel\n".to_owned(), None),
+            (
+                "INVITE",
+                to,
+                "c: multipart/related;boundary=x\n".to_owned(),
+                Some((415, accept.clone())),
+            ),
+            ("INVITE", to, String::new(), Some((415, accept.clone()))),
+            ("INVITE", to, "l: 0\n".to_owned(), None),
+            (
+                "INVITE",
+                to,
+                "c: x/y\nContent-Disposition: icon;handling=optional\n".to_owned(),
+                None,
+            ),
+            (
+                "INVITE",
+                to,
+                "c: x/y\nContent-Disposition: icon;handling=required\n".to_owned(),
+                Some((415, accept.clone())),
+            ),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}e: gzip\n"),
+                Some((415, Some("identity".to_owned()))),
+            ),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}Accept: text/plain\n"),
+                Some((406, accept)),
+            ),
+            (
+                "INVITE",
+                to,
+                format!("{sdp}Accept: text/plain, application/*;q=0.5\n"),
+                None,
+            ),
+            ("BYE", to, "l: 4\n".to_owned(), Some((400, None))),
+            ("ACK", to, "l: 4\n".to_owned(), None),
+            ("ACK", "nonsense", "Require: x\n".to_owned(), None),
+        ];
+        for (method, uri, lines, expected) in cases {
+            assert_eq!(
+                answer(method, uri, &lines),
+                expected,
+                "{method} {uri:.40} {lines}"
+            );
+        }
+    }
+}
