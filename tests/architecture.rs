@@ -133,7 +133,7 @@ const PARTS: &[Part] = &[
     ),
     edge("store", &["core"]),
     edge("notify", &[]),
-    edge("control", &[]),
+    edge("control", &["core"]),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
     edge(
         "phone",
@@ -158,6 +158,7 @@ const PARTS: &[Part] = &[
         &[
             "clock",
             "config",
+            "control",
             "core",
             "engine",
             "media::prompt",
@@ -173,6 +174,7 @@ const PARTS: &[Part] = &[
         &[
             "clock",
             "config",
+            "control",
             "core",
             "daemon",
             "engine",
@@ -849,10 +851,7 @@ fn a_hole_in_the_wall_is_found_however_it_is_written() {
         ("core::call", "use crate::{core::id::CallId, store::Store};"),
         ("core::call", "use rsip::Uri;"),
         ("engine", "use crate::sip::transport::Transport;"),
-        (
-            "engine::legs",
-            "fn f() { getrandom::fill(&mut []); }",
-        ),
+        ("engine::legs", "fn f() { getrandom::fill(&mut []); }"),
         ("media::leg", "use crate::media::worker::MediaThreads;"),
         ("media::leg", "use super::recording::Recorder;"),
         ("sip::message", "use std::io::Read;"),

@@ -266,6 +266,47 @@ fn a_prompt_is_added_to_a_configuration_that_lacks_it() {
     assert_eq!(code, Some(1), "{printed}");
 }
 
+#[test]
+fn what_the_readme_and_the_first_call_show_takes_a_call() {
+    for name in ["README.md", "docs/first-call.md"] {
+        let (_house, config) = empty_house();
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        for (number, block) in toml_blocks(&text).iter().enumerate() {
+            fs::write(config.join(format!("{number}.toml")), block).unwrap();
+        }
+        let at = "2026-12-02T10:00:00+01:00";
+        let directory = config.to_str().unwrap();
+        let (printed, _) = ringdesk(&[
+            "route", "--to", "22334455", "--at", at, "--config", directory,
+        ]);
+        let expected = "+4722334455 (main-line) from anonymous: rings anna for up to 25 s";
+        assert!(printed.starts_with(expected), "{name}: {printed}");
+    }
+}
+
+#[test]
+fn the_traces_of_the_readme_are_what_the_shipped_configuration_gives() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut shown = 0;
+    for block in readme.split("```").skip(1).step_by(2) {
+        let Some((command, trace)) = block.trim().split_once('\n') else {
+            continue;
+        };
+        let Some(arguments) = command.strip_prefix("$ ringdesk ") else {
+            continue;
+        };
+        let directory = root().join("config");
+        let arguments = arguments
+            .split(' ')
+            .chain(["--config", directory.to_str().unwrap()]);
+        let (printed, code) = ringdesk(&arguments.collect::<Vec<_>>());
+        assert_eq!(code, Some(0), "{printed}");
+        assert_eq!(printed.trim_end(), trace.trim_end());
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
+}
+
 fn ringdesk(arguments: &[&str]) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
         .args(arguments)
