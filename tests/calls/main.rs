@@ -2,6 +2,7 @@
 //! record the audio.
 
 mod answered;
+mod baresip;
 #[expect(
     dead_code,
     reason = "stories of ringing, hold and networks use the rest"

@@ -67,7 +67,7 @@ pub const NUMBER: &str = "+4722334455";
 
 /// What the phones of `user` register with.
 pub fn password(user: &str) -> String {
-    format!("secret of {user}")
+    format!("secret-of-{user}")
 }
 
 /// A row of `calls`.
