@@ -246,6 +246,9 @@ impl Engine {
             self.desk.restore(&user, load);
         }
         self.registrar.restore(registrations, now);
+        // Somebody may have left the configuration since.
+        let snapshot = Arc::clone(&self.snapshot);
+        self.registrar.snapshot_changed(&snapshot, now);
         self.settle(now);
     }
 
