@@ -164,6 +164,7 @@ impl Engine {
 
     fn connect(&mut self, call: &mut OngoingCall, leg: LegId, user: &UserName, now: Now) {
         self.desk.accepted(call.id, user, now);
+        self.close_spare_media(call);
         self.answer_caller(call, self.codec_of(leg), now);
         if call.machine.is_over() {
             return;
@@ -190,6 +191,7 @@ impl Engine {
     }
 
     fn answer_with_prompt(&mut self, call: &mut OngoingCall, prompt: &PromptName, now: Now) {
+        self.close_spare_media(call);
         self.answer_caller(call, None, now);
         let audio = self
             .prompt(call, prompt)

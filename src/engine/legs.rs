@@ -444,9 +444,7 @@ impl Engine {
                 self.call_event(call, call::Event::CallerGaveUp, now);
             }
             Event::Acknowledged { body, .. } => {
-                if let Some(body) = body {
-                    self.late_answer(leg, &body, now);
-                }
+                self.acknowledged(leg, body, now);
             }
             Event::Progressed { .. } => {
                 if !entry.ending {
@@ -564,6 +562,29 @@ impl Engine {
                 self.end_leg(leg, None, now);
                 self.call_event(call, call::Event::LegRejected { leg, status: 488 }, now);
             }
+        }
+    }
+
+    /// The ACK to a 200 came: with the answer, where that 200 held our offer (RFC 3261 §13.2.1).
+    fn acknowledged(&mut self, leg: LegId, body: Option<Body>, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        match body {
+            Some(body) => self.late_answer(leg, &body, now),
+            // Without an answer to the first offer there will never be audio.
+            None if entry.answer_awaited && entry.session.agreed().is_none() => {
+                let (call, is_caller) = (entry.call, entry.user.is_none());
+                self.end_leg(leg, None, now);
+                let detail = "the ACK held no answer to our offer".to_owned();
+                let event = if is_caller {
+                    call::Event::CallerFailed { detail }
+                } else {
+                    call::Event::LegEnded { leg }
+                };
+                self.call_event(call, event, now);
+            }
+            None => entry.answer_awaited = false,
         }
     }
 

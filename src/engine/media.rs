@@ -97,6 +97,16 @@ impl Engine {
         }
     }
 
+    /// Nobody rings any more: what devices were offered and none has taken is closed.
+    pub(super) fn close_spare_media(&mut self, call: &mut OngoingCall) {
+        for shared in std::mem::take(&mut call.device_media) {
+            let used = self.media.get(&shared.media);
+            if used.is_some_and(|used| used.leg.is_none()) {
+                self.close_media(shared.media);
+            }
+        }
+    }
+
     pub(super) fn close_media_of(&mut self, call: CallId) {
         let mut open: Vec<MediaId> = self
             .media

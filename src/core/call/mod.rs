@@ -36,6 +36,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(4);
 /// How long the disk may take to make the voicemail's record after the prompt has ended.
 const PREPARE_VOICEMAIL: Duration = Duration::from_secs(3);
 
+/// How often a side that is not heard is asked whether it still knows of the call: as often as the
+/// silence itself is noticed.
+const ASK_SILENT: Duration = Duration::from_secs(30);
+
 /// How long the recording's file may take to be complete after the call has ended.
 const COMPLETE_RECORDING: Duration = Duration::from_secs(10);
 
@@ -45,6 +49,9 @@ pub struct Call {
     state: State,
     caller_present: bool,
     actions: VecDeque<Action>,
+    /// The desk is to be asked whom to ring next, and why; once all else is done, so that it is asked
+    /// once and hears of everything that happened.
+    asks: Option<Cause>,
     timers: Timers,
 }
 
@@ -90,6 +97,14 @@ struct Talking {
     callee: Party,
 }
 
+impl Talking {
+    /// Nobody is heard any more, though nobody waits.
+    fn is_dead(&self) -> bool {
+        let on_hold = self.caller.holds || self.callee.holds;
+        self.caller.silent && self.callee.silent && !on_hold
+    }
+}
+
 /// What is known of one side of a conversation.
 #[derive(Debug, Default)]
 struct Party {
@@ -106,6 +121,7 @@ impl Call {
             state: State::Deciding,
             caller_present: true,
             actions: VecDeque::new(),
+            asks: None,
             timers: Timers::default(),
         };
         call.actions.push_back(Action::Select(Selection::First));
@@ -119,8 +135,8 @@ impl Call {
             Event::OfferStarted { user, legs } => self.offer_started(&user, legs, now),
             Event::LegProgressed { leg } => self.leg_progressed(leg),
             Event::LegAnswered { leg, digits } => self.leg_answered(leg, digits, now),
-            Event::LegRejected { leg, status } => self.leg_rejected(leg, status, now),
-            Event::LegEnded { leg } => self.leg_ended(leg, now),
+            Event::LegRejected { leg, status } => self.leg_rejected(leg, status),
+            Event::LegEnded { leg } => self.leg_ended(leg),
             Event::CallerGaveUp => self.caller_left("the caller hung up", now),
             Event::CallerHungUp => self.caller_left("the caller hung up", now),
             Event::CallerFailed { detail } => self.caller_left(&detail, now),
@@ -128,7 +144,7 @@ impl Call {
             Event::PlayingEnded => self.playing_ended(now),
             Event::VoicemailPrepared(result) => self.voicemail_prepared(result, now),
             Event::RecordingEnded { why, length } => self.recording_ended(why, length),
-            Event::CandidatesChanged(cause) => self.select_next(cause, now),
+            Event::CandidatesChanged(cause) => self.ask(cause),
             Event::Held(side) => self.set_hold(side, true),
             Event::Resumed(side) => self.set_hold(side, false),
             Event::FellSilent(side) => self.fell_silent(side, now),
@@ -148,14 +164,15 @@ impl Call {
                         .set(Timer::RepeatRinging, now.mono + REPEAT_RINGING);
                 }
                 Timer::EndStep => self.step_ended(now),
-                Timer::EndTurn => self.turn_ended(now),
+                Timer::EndTurn => self.turn_ended(),
                 Timer::GiveUpLeg(leg) => {
                     self.actions.push_back(Action::CancelLeg {
                         leg,
                         reason: CancelReason::Unreachable,
                     });
-                    self.leg_rejected(leg, 408, now);
+                    self.leg_rejected(leg, 408);
                 }
+                Timer::AskSilent => self.silence_goes_on(now),
                 Timer::GiveUpPreparing => {
                     self.voicemail_prepared(Err("the disk did not answer in time".to_owned()), now);
                 }
@@ -168,7 +185,22 @@ impl Call {
 
     /// The next thing to do, until `None`.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        let cause = self.asks.take()?;
+        match &self.state {
+            State::Ringing(ringing) => {
+                Some(Action::Select(Selection::Next(ringing.progress(cause))))
+            }
+            State::Deciding
+            | State::Announcing { .. }
+            | State::Beeping { .. }
+            | State::Recording { .. }
+            | State::Completing { .. }
+            | State::Talking(_)
+            | State::Ended => None,
+        }
     }
 
     /// What this call waits for, and until when.
@@ -292,7 +324,7 @@ impl Call {
             return;
         };
         if legs.is_empty() {
-            self.offer_ended(user, Attempt::Unreachable, now);
+            self.offer_ended(user, Attempt::Unreachable);
             return;
         }
         for (leg, _) in &legs {
@@ -336,7 +368,7 @@ impl Call {
                     leg,
                     elsewhere: false,
                 });
-                self.leg_rejected(leg, 488, now);
+                self.leg_rejected(leg, 488);
             }
         }
     }
@@ -397,7 +429,7 @@ impl Call {
         });
     }
 
-    fn leg_rejected(&mut self, leg: LegId, status: u16, now: Now) {
+    fn leg_rejected(&mut self, leg: LegId, status: u16) {
         self.timers.clear(Timer::GiveUpLeg(leg));
         let State::Ringing(ringing) = &mut self.state else {
             return;
@@ -408,22 +440,22 @@ impl Call {
         let declined_for_user = matches!(status, 600 | 603);
         if declined_for_user {
             self.withdraw_legs(&user, CancelReason::Declined);
-            self.offer_ended(&user, Attempt::Declined, now);
+            self.offer_ended(&user, Attempt::Declined);
         } else if let State::Ringing(ringing) = &self.state
             && let Some(attempt) = ringing.offer_result(&user)
         {
-            self.offer_ended(&user, attempt, now);
+            self.offer_ended(&user, attempt);
         }
     }
 
-    fn leg_ended(&mut self, leg: LegId, now: Now) {
+    fn leg_ended(&mut self, leg: LegId) {
         match &self.state {
             State::Talking(talking) if talking.leg == leg => {
                 let user = talking.user.clone();
                 self.hang_up_caller(None);
                 self.finish(CallOutcome::Answered, format!("{user} hung up"), Some(user));
             }
-            State::Ringing(_) => self.leg_rejected(leg, 480, now),
+            State::Ringing(_) => self.leg_rejected(leg, 480),
             State::Talking(_)
             | State::Deciding
             | State::Announcing { .. }
@@ -445,7 +477,7 @@ impl Call {
     }
 
     /// An offer is over without a conversation: the desk is told, and asked what next.
-    fn offer_ended(&mut self, user: &UserName, attempt: Attempt, now: Now) {
+    fn offer_ended(&mut self, user: &UserName, attempt: Attempt) {
         let State::Ringing(ringing) = &mut self.state else {
             return;
         };
@@ -456,29 +488,28 @@ impl Call {
             user: user.clone(),
             how: OfferEnd::Failed(attempt),
         });
-        self.select_next(Cause::OfferEnded, now);
+        self.ask(Cause::OfferEnded);
     }
 
-    fn select_next(&mut self, cause: Cause, _now: Now) {
-        let State::Ringing(ringing) = &self.state else {
-            return;
-        };
-        self.actions
-            .push_back(Action::Select(Selection::Next(ringing.progress(cause))));
+    /// Asks the desk whom to ring next. That a step has ended says more than all else.
+    fn ask(&mut self, cause: Cause) {
+        if self.asks != Some(Cause::StepEnded) {
+            self.asks = Some(cause);
+        }
     }
 
     /// `ring_each` is over: one more is added, or the next takes the turn.
-    fn turn_ended(&mut self, now: Now) {
+    fn turn_ended(&mut self) {
         let State::Ringing(ringing) = &mut self.state else {
             return;
         };
         if ringing.is_progressive() {
-            self.select_next(Cause::AddOne, now);
+            self.ask(Cause::AddOne);
             return;
         }
         for user in ringing.offered_users() {
             self.withdraw_legs(&user, CancelReason::TimedOut);
-            self.offer_ended(&user, Attempt::TimedOut, now);
+            self.offer_ended(&user, Attempt::TimedOut);
         }
     }
 
@@ -501,10 +532,9 @@ impl Call {
         let State::Ringing(ringing) = &mut self.state else {
             return;
         };
-        let progress = ringing.end_step(now);
+        ringing.end_step(now);
         // Until the desk has decided, the step has no end of its own.
-        self.actions
-            .push_back(Action::Select(Selection::Next(progress)));
+        self.ask(Cause::StepEnded);
     }
 
     fn playing_ended(&mut self, now: Now) {
@@ -563,6 +593,7 @@ impl Call {
             Prepared::Failed(error) => {
                 let detail = format!("no voicemail could be stored: {error}");
                 self.hang_up_caller(None);
+                self.actions.push_back(Action::DiscardVoicemail);
                 self.finish(CallOutcome::Missed, detail, None);
             }
         }
@@ -675,11 +706,28 @@ impl Call {
         let State::Talking(talking) = &self.state else {
             return;
         };
-        let on_hold = talking.caller.holds || talking.callee.holds;
-        if talking.caller.silent && talking.callee.silent && !on_hold {
-            self.end_talk("no audio from either side for 30 s", now);
-        } else {
-            self.actions.push_back(Action::Ping(side));
+        if talking.is_dead() {
+            return self.end_talk(NO_AUDIO, now);
+        }
+        self.actions.push_back(Action::Ping(side));
+        self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
+    }
+
+    /// A silence goes on: whoever is silent is asked again, since silence is told of once, and a phone
+    /// may die while on hold.
+    fn silence_goes_on(&mut self, now: Now) {
+        let State::Talking(talking) = &self.state else {
+            return;
+        };
+        if talking.is_dead() {
+            return self.end_talk(NO_AUDIO, now);
+        }
+        let callee = Side::Leg(talking.leg);
+        for (side, party) in [(Side::Caller, &talking.caller), (callee, &talking.callee)] {
+            if party.silent {
+                self.actions.push_back(Action::Ping(side));
+                self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
+            }
         }
     }
 
@@ -687,13 +735,16 @@ impl Call {
         if alive {
             return;
         }
-        match (&self.state, side) {
-            (State::Talking(talking), Side::Leg(leg)) if leg == talking.leg => {
+        let State::Talking(talking) = &self.state else {
+            return;
+        };
+        match side {
+            Side::Caller => self.end_talk("the caller no longer answers", now),
+            Side::Leg(leg) if leg == talking.leg => {
                 let detail = format!("{}'s phone no longer answers", talking.user);
                 self.end_talk(&detail, now);
             }
-            (State::Talking(_), Side::Caller) => self.end_talk("the caller no longer answers", now),
-            (_, _) => {}
+            Side::Leg(_) => {}
         }
     }
 
@@ -751,6 +802,9 @@ impl Default for Call {
         Call::new()
     }
 }
+
+/// How a conversation ends that nobody is heard in.
+const NO_AUDIO: &str = "no audio from either side for 30 s";
 
 /// Why the caller came to voicemail, as the first words of a sentence.
 fn describe_reason(reason: VoicemailReason) -> &'static str {

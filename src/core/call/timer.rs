@@ -16,6 +16,8 @@ pub enum Timer {
     EndStep,
     /// When to send 180 again.
     RepeatRinging,
+    /// When to ask again whether a side that is not heard still knows of the call.
+    AskSilent,
     /// When to stop waiting for the voicemail's record.
     GiveUpPreparing,
     /// When to stop waiting for the recording's file.

@@ -1,0 +1,7 @@
+//! Whole calls in a simulated world: a carrier, phones, media threads and a disk around the engine,
+//! on an in-memory network under a virtual clock. Named as a user would say them; one that fails
+//! prints its ladder of messages and what the daemon told meanwhile.
+
+mod answering;
+mod party;
+mod world;
