@@ -274,7 +274,7 @@ impl Engine {
             self.desk.conversation_closed(user);
         }
         self.store(Record::Conversation(call.conversation.clone()));
-        if ending.outcome == CallOutcome::Missed {
+        if matches!(ending.outcome, CallOutcome::Missed | CallOutcome::Failed) {
             let notice = notice(call, ending.detail.clone(), None);
             if !notice.to.is_empty() {
                 self.outputs.push_back(Output::Notify(Box::new(notice)));

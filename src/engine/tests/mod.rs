@@ -2,6 +2,15 @@
 //! on an in-memory network under a virtual clock. Named as a user would say them; one that fails
 //! prints its ladder of messages and what the daemon told meanwhile.
 
+mod addresses;
 mod answering;
+mod arriving;
+mod giving_up;
+mod network;
 mod party;
+mod reloading;
+mod ringing;
+mod silence;
+mod storms;
+mod voicemail;
 mod world;

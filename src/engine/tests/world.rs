@@ -81,7 +81,6 @@ pub struct Sent {
     pub from: String,
     pub to: String,
     pub message: Message,
-    pub bytes: Bytes,
 }
 
 enum Happening {
@@ -339,11 +338,6 @@ impl World {
         open[0]
     }
 
-    pub fn standing(&self, name: &str) -> Option<Standing> {
-        let party = &self.parties[self.party(name)];
-        party.legs.values().last().map(|leg| leg.standing.clone())
-    }
-
     pub fn caller(&self, leg: LegId) -> &Standing {
         &self.parties[CARRIER].legs[&leg].standing
     }
@@ -574,6 +568,114 @@ impl World {
         }
     }
 
+    /// Acknowledges a final response to an INVITE written by hand: a 2xx with an ACK of its own, any
+    /// other within the transaction.
+    pub fn acknowledge(
+        &mut self,
+        stranger: usize,
+        invite: &Request,
+        response: &Response,
+        answer: Option<&str>,
+    ) {
+        let mut ack = Request::new(Method::Ack, invite.uri.clone());
+        if response.status < 300 {
+            let branch = "z9hG4bKack";
+            let address = self.parties[stranger].address;
+            ack.headers.push(
+                "Via",
+                format!("SIP/2.0/UDP {address};branch={branch};rport"),
+            );
+        } else {
+            ack.headers.copy(&invite.headers, "Via");
+        }
+        ack.headers.copy(&invite.headers, "From");
+        ack.headers.copy(&response.headers, "To");
+        ack.headers.copy(&invite.headers, "Call-ID");
+        ack.headers.push("Max-Forwards", 70);
+        let number = invite.headers.cseq().unwrap().number;
+        ack.headers.push("CSeq", format!("{number} ACK"));
+        let ack = match answer {
+            Some(sdp) => ack.with_body("application/sdp", sdp.to_owned()),
+            None => ack,
+        };
+        self.sends(stranger, ack);
+    }
+
+    /// Gives up an INVITE written by hand, in whatever state it is.
+    pub fn stop_by_hand(&mut self, stranger: usize, invite: &Request) {
+        let mut cancel = Request::new(Method::Cancel, invite.uri.clone());
+        for name in ["Via", "From", "To", "Call-ID", "Max-Forwards"] {
+            cancel.headers.copy(&invite.headers, name);
+        }
+        let number = invite.headers.cseq().unwrap().number;
+        self.sends(
+            stranger,
+            cancel.with_header("CSeq", format!("{number} CANCEL")),
+        );
+        let message = self.gets(stranger, "a final response", |message| {
+            matches!(message, Message::Response(response) if response.status >= 200
+                && response.headers.cseq().unwrap().method == Method::Invite)
+        });
+        let Message::Response(response) = message else {
+            unreachable!()
+        };
+        self.acknowledge(stranger, invite, &response, None);
+        if response.status < 300 {
+            let bye = self.gets_request(stranger, "BYE");
+            self.sends(stranger, bye.response(200));
+        }
+    }
+
+    /// A stranger's address becomes that user's phone.
+    pub fn register_by_hand(&mut self, stranger: usize, user: &str) {
+        let address = self.parties[stranger].address;
+        self.register_as(stranger, user, &format!("sip:{user}@{address}"));
+    }
+
+    /// A stranger registers with this Contact.
+    pub fn register_as(&mut self, stranger: usize, user: &str, contact: &str) {
+        let address = self.parties[stranger].address;
+        let uri: Uri = "sip:10.0.0.5".parse().unwrap();
+        let request = |number: u32| {
+            let branch = format!("z9hG4bKreg{number}{user}");
+            Request::new(Method::Register, &uri)
+                .with_header(
+                    "Via",
+                    format!("SIP/2.0/UDP {address};branch={branch};rport"),
+                )
+                .with_header("Max-Forwards", 70)
+                .with_header("From", format!("<sip:{user}@10.0.0.5>;tag=r"))
+                .with_header("To", format!("<sip:{user}@10.0.0.5>"))
+                .with_header("Call-ID", format!("register-{user}"))
+                .with_header("CSeq", format!("{number} REGISTER"))
+                .with_header("Contact", format!("<{contact}>"))
+                .with_header("Expires", 3600)
+        };
+        self.sends(stranger, request(1));
+        let challenged = self.gets_response(stranger, 401);
+        let values = challenged.headers.values("WWW-Authenticate");
+        let challenge = Challenge::choose(values, None).expect("a challenge");
+        let password = format!("{user}-secret");
+        let value = challenge.answer(
+            (user, &password),
+            (&Method::Register, "sip:10.0.0.5"),
+            1,
+            &mut self.random,
+        );
+        self.sends(stranger, request(2).with_header("Authorization", value));
+        self.gets_response(stranger, 200);
+    }
+
+    /// A phone starts anew and knows nothing of before.
+    pub fn forget(&mut self, place: usize) {
+        let random = self.random.fork();
+        let old = &self.parties[place];
+        let mut new = Party::new(&old.name, old.address, random);
+        new.registered = true;
+        self.note(&format!("{} starts anew", new.name));
+        self.parties[place] = new;
+    }
+
     // ---- network ----
 
     /// From now on the network drops messages for which `filter(from, to, message)` is true.
@@ -615,7 +717,6 @@ impl World {
             from: sender,
             to: receiver,
             message,
-            bytes: bytes.clone(),
         });
         if lost {
             return;
@@ -1343,6 +1444,13 @@ pub fn title(message: &Message) -> String {
             )
         }
     }
+}
+
+/// The response with a tag in To.
+pub fn tagged(mut response: Response, tag: &str) -> Response {
+    let to = response.headers.to().unwrap().with_tag(tag);
+    response.headers.replace("To", to);
+    response
 }
 
 /// A session description at an address.

@@ -243,7 +243,11 @@ fn invite_request(stack: &Stack, line: &Line, origin: &Origin, invite: &Outgoing
     push_capabilities(&mut headers);
     stack.introduce(&mut headers);
     for (name, value) in &invite.headers {
-        headers.push(name, value);
+        if name.eq_ignore_ascii_case("Max-Forwards") {
+            headers.replace(name, value);
+        } else {
+            headers.push(name, value);
+        }
     }
     let mut request = Request::new(Method::Invite, uri);
     request.headers = headers;

@@ -74,7 +74,8 @@ pub struct OutgoingInvite {
     pub from: NameAddr,
     /// To, without a tag.
     pub to: NameAddr,
-    /// Further headers, in this order. Dialog, body and capability headers are made here.
+    /// Further headers, in this order. Dialog, body and capability headers are made here; Max-Forwards
+    /// is 70 unless it stands here.
     pub headers: Vec<(String, String)>,
     /// The offer. An INVITE without one gets its ACK without an answer.
     pub body: Option<Body>,

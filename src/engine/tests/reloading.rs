@@ -1,0 +1,112 @@
+//! Another configuration, a drain and a stop while calls run.
+
+use std::sync::Arc;
+
+use super::party::{Manner, Standing};
+use super::world::*;
+use crate::core::record::CallOutcome;
+use crate::core::snapshot::Strategy;
+use crate::engine::Input;
+
+#[test]
+fn a_call_keeps_the_configuration_that_it_began_with() {
+    let mut world = World::with_phones(Strategy::Sequential, &["anna", "bjorn"]);
+    let caller = world.call();
+    world.run(seconds(2));
+    let mut other = ringing(Strategy::RingAll, &["bjorn"]);
+    other.version = 42;
+    world.tell(Input::Loaded(Arc::new(other)));
+    world.run(seconds(2));
+    assert_eq!(world.who_rings(), ["anna"], "she is gone from the new one");
+    world.answer("anna");
+    world.run(seconds(1));
+    assert_eq!(*world.caller(caller), Standing::Talking);
+    let second = world.call();
+    world.run(seconds(1));
+    assert_eq!(world.who_rings(), ["bjorn"]);
+    world.caller_hangs_up(second);
+    world.caller_hangs_up(caller);
+    world.finish();
+    let versions: Vec<u64> = world.call_rows().iter().map(|call| call.snapshot).collect();
+    assert_eq!(versions, [41, 42]);
+}
+
+#[test]
+fn the_next_phone_rings_after_a_reload_that_knows_it_no_more() {
+    let mut world = World::with_phones(Strategy::Sequential, &["anna", "bjorn"]);
+    let caller = world.call();
+    world.run(seconds(2));
+    let other = ringing(Strategy::RingAll, &["anna"]);
+    world.tell(Input::Loaded(Arc::new(other)));
+    world.run(seconds(14));
+    world.caller_hangs_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_reload_that_was_refused_is_remarked_beside_each_decision() {
+    let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
+    world.tell(Input::ReloadRefused { errors: 2 });
+    let caller = world.call();
+    world.run(seconds(1));
+    assert!(world.was_told("was refused (2 errors: ringdesk check)"));
+    world.caller_hangs_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_drain_lets_calls_end_and_takes_no_new_ones() {
+    let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
+    world.manner("anna", Manner::Answers(seconds(1)));
+    let first = world.call();
+    world.run(seconds(3));
+    world.tell(Input::DrainBegan);
+    let second = world.call();
+    world.run(seconds(1));
+    assert_eq!(*world.caller(second), Standing::Over("503".to_owned()));
+    assert!(!world.drained);
+    assert!(world.is_talking("anna"));
+    world.caller_hangs_up(first);
+    world.finish();
+    assert!(world.drained);
+}
+
+#[test]
+fn a_stop_ends_every_call_properly() {
+    // Talking, ringing, waiting, hearing the prompt, and leaving a message.
+    let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
+    world.says = AtBeep::Talks;
+    world.manner("anna", Manner::Answers(seconds(1)));
+    let talking = world.call();
+    world.run(seconds(3));
+    let ringing = world.call();
+    world.run(seconds(1));
+    let waiting = world.call();
+    world.run(seconds(1));
+    world.tell(Input::ShutDown);
+    world.finish();
+    for caller in [talking, ringing, waiting] {
+        assert!(world.is_over(caller));
+    }
+    assert_eq!(*world.caller(ringing), Standing::Over("503".to_owned()));
+
+    for after in [500, 1_050, 6_000] {
+        let mut world = World::new(ringing_nobody());
+        world.says = AtBeep::Talks;
+        let caller = world.call();
+        world.run(millis(after));
+        world.tell(Input::ShutDown);
+        world.finish();
+        assert!(world.is_over(caller));
+        let expected = if after == 6_000 {
+            CallOutcome::Voicemail
+        } else {
+            CallOutcome::Missed
+        };
+        assert_eq!(world.call_row().outcome, Some(expected), "{after} ms");
+    }
+}
+
+fn ringing_nobody() -> crate::core::snapshot::Snapshot {
+    ringing(Strategy::RingAll, &["anna"])
+}
