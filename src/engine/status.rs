@@ -213,6 +213,7 @@ fn waits_for(timer: Timer) -> &'static str {
         Timer::EndTurn => "the end of this turn",
         Timer::EndStep => "the end of this step",
         Timer::RepeatRinging => "telling the caller again that it rings",
+        Timer::AskSilent => "asking again whether a silent side is there",
         Timer::GiveUpPreparing => "the disk, to begin the voicemail",
         Timer::GiveUpCompleting => "the disk, to complete the voicemail",
     }
