@@ -1,5 +1,6 @@
 //! `ringdesk run`: the daemon in the foreground.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -25,6 +26,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     daemon::run(&daemon::Options {
         config: arguments.config.config.clone(),
