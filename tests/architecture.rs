@@ -946,6 +946,30 @@ fn every_dependency_has_its_reason_in_the_architecture() {
     assert_eq!(told, taken);
 }
 
+/// Kept out, however they come: TLS is rustls, and nothing needs a C library but SQLite.
+const BANNED: &[&str] = &["native-tls", "openssl", "openssl-sys", "aws-lc-sys"];
+
+#[test]
+fn packages_come_from_the_registry_alone_and_none_is_banned() {
+    let lock = text_of("Cargo.lock");
+    let mut packages = 0;
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key));
+            line.map(|text| text.trim_matches('"').to_owned())
+        };
+        let name = value("name = ").unwrap();
+        assert!(!BANNED.contains(&name.as_str()), "{name}");
+        let registry = "registry+https://github.com/rust-lang/crates.io-index";
+        match value("source = ") {
+            Some(source) => assert_eq!(source, registry, "{name}"),
+            None => assert_eq!(name, "ringdesk"),
+        }
+        packages += 1;
+    }
+    assert!(packages > 50, "{packages} packages");
+}
+
 #[test]
 fn every_folder_of_the_sources_is_on_the_map() {
     let architecture = text_of("ARCHITECTURE.md");

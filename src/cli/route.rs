@@ -79,6 +79,10 @@ pub fn print(
     let to = to(snapshot, question)?;
     let at = match &question.at {
         None => now.wall,
+        // No channel, no schedule: it is refused at any time, and that is what must be said.
+        Some(text) if channel(snapshot, &to).is_none() => {
+            moment::parse(text, None).unwrap_or(now.wall)
+        }
         Some(text) => at(snapshot, &to, text)?,
     };
     let request = Request {
@@ -290,10 +294,12 @@ mod tests {
             ..Question::default()
         };
         assert_snapshot!(ask(&channel, &Facts::default()), @r#"there is no channel "sales"; there are: main-line"#);
-        assert_snapshot!(ask(&question("+4700000000", None), &Facts::default()), @r"
-        +4700000000 from anonymous: 404 unknown-number: +4700000000 is not a number of any channel
-          snapshot 41
-        ");
+        for at in [None, Some("2026-12-02T11:40")] {
+            assert_eq!(
+                ask(&question("+4700000000", at), &Facts::default()),
+                "+4700000000 from anonymous: 404 unknown-number: +4700000000 is not a number of any channel\n  snapshot 41",
+            );
+        }
     }
 
     #[test]
