@@ -238,6 +238,7 @@ fn trunk_entry(section: &Section<'_>, findings: &mut Findings) -> Option<TrunkEn
     let caller = section.choice("caller", &caller, findings);
     let outbound = section.text("outbound", findings);
     let login = login_entry(section, findings);
+    let realm = section.text("realm", findings);
     Some(TrunkEntry {
         name: name?,
         peers,
@@ -247,6 +248,7 @@ fn trunk_entry(section: &Section<'_>, findings: &mut Findings) -> Option<TrunkEn
         caller: caller.map(|caller| caller.value).unwrap_or_default(),
         outbound,
         login,
+        realm,
     })
 }
 

@@ -166,6 +166,7 @@ pub const TRUNK: Table = Table {
         key("outbound", r#""sip:sip.carrier.example""#),
         key("username", r#""acct4711""#),
         key("password_file", r#""secrets/carrier""#),
+        key("realm", r#""carrier.example""#),
     ],
     later: &["register", "registrar", "srtp", "session_timers", "codecs"],
 };

@@ -295,6 +295,7 @@ fn wrong_values_are_named_with_what_was_expected() {
         ("sip:sip.carrier.example", "sips:sip.carrier.example"),
         ("password_file = \"secrets/carrier\"", "password_file = \"secrets/nothing\""),
         ("password_file = \"secrets/carrier\"", ""),
+        ("username = \"acct4711\"\npassword_file = \"secrets/carrier\"", "realm = \"carrier.example\""),
         ("email = \"anna@example.com\"", "email = \"anna\""),
         ("external_number = \"+4790000001\"", "external_number = \"90000001\""),
         ("external_number = \"+4790000001\"", "external_number = \"+47 22 33 44 55\""),
@@ -371,6 +372,9 @@ ringdesk.toml:25:17 there is no file DIR/secrets/nothing. Write the password of 
 
 
 ringdesk.toml:24:12 `username` needs `password_file` beside it.
+
+realm = "carrier.example"
+ringdesk.toml:24:9 `realm` says whose questions for `username` and its password are answered. Add those, or remove `realm`.
 
 email = "anna"
 ringdesk.toml:30:9 `email`: "anna" is not a mail address, like office@example.com.

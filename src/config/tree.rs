@@ -70,6 +70,7 @@ pub(super) struct TrunkEntry {
     pub caller: CallerShown,
     pub outbound: Option<Text>,
     pub login: LoginEntry,
+    pub realm: Option<Text>,
 }
 
 /// `[[user]]`

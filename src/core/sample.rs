@@ -111,6 +111,7 @@ pub fn trunk() -> Trunk {
         caller: CallerShown::Channel,
         outbound: None,
         credentials: None,
+        realm: None,
     }
 }
 

@@ -336,8 +336,10 @@ pub struct Trunk {
     pub caller: CallerShown,
     /// Where calls to the phone network go; such a trunk is pinged with OPTIONS.
     pub outbound: Option<Outbound>,
-    /// Digest credentials, answered to this trunk and its realm alone.
+    /// Digest credentials, answered to this trunk alone.
     pub credentials: Option<(String, Secret)>,
+    /// The only realm that they are answered to; `None`: whichever the trunk names.
+    pub realm: Option<String>,
 }
 
 /// The far end of a trunk, or a fixed device: a SIP URI taken apart.

@@ -151,7 +151,7 @@ impl Engine {
             .map(|(username, password)| Credentials {
                 username: username.clone(),
                 password: password.0.clone(),
-                realm: None,
+                realm: trunk.realm.clone(),
             });
         Some(Dial {
             kind: LegKind::External,

@@ -34,6 +34,10 @@ fn trunk(entry: &TrunkEntry, peers: &mut Peers, files: &Files, findings: &mut Fi
         let message = "`username` is for calls through `outbound`, which this trunk lacks. Add `outbound`, or remove `username` and `password_file`.";
         findings.error(&username.place, message);
     }
+    if let (Some(realm), None) = (&entry.realm, &entry.login.username) {
+        let message = "`realm` says whose questions for `username` and its password are answered. Add those, or remove `realm`.";
+        findings.error(&realm.place, message);
+    }
     Trunk {
         name: TrunkName::from(entry.name.value.as_str()),
         peers: entry
@@ -53,6 +57,7 @@ fn trunk(entry: &TrunkEntry, peers: &mut Peers, files: &Files, findings: &mut Fi
             .as_ref()
             .and_then(|text| outbound(text, findings)),
         credentials: login(&entry.login, files, findings),
+        realm: entry.realm.as_ref().map(|realm| realm.value.clone()),
     }
 }
 
