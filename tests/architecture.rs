@@ -131,7 +131,7 @@ const PARTS: &[Part] = &[
             "media::rtp",
         ],
     ),
-    edge("store", &["core"]),
+    edge("store", &["clock", "core"]),
     edge("notify", &[]),
     edge("control", &["core"]),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.

@@ -66,7 +66,7 @@ impl Journal {
     /// Appends whole lines. After an error nothing was appended.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.end.offset >= SEGMENT_OCTETS {
-            self.begin_segment()?;
+            self.begin_segment(self.end.segment.saturating_add(1))?;
         }
         if let Err(error) = self.file.write_all(lines) {
             self.file.set_len(self.end.offset)?;
@@ -85,9 +85,17 @@ impl Journal {
         Ok(())
     }
 
-    fn begin_segment(&mut self) -> io::Result<()> {
+    /// Goes on after `applied` where the journal ends before it: files were removed, or a power cut
+    /// took what the database had already. What were written there would count as applied.
+    pub fn go_on_after(&mut self, applied: Position) -> io::Result<()> {
+        if self.end < applied {
+            self.begin_segment(applied.segment.saturating_add(1))?;
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, segment: u64) -> io::Result<()> {
         self.sync()?;
-        let segment = self.end.segment.saturating_add(1);
         let path = path_of(&self.directory, segment);
         self.file = OpenOptions::new().write(true).create_new(true).open(path)?;
         self.end = Position { segment, offset: 0 };

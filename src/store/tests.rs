@@ -115,6 +115,23 @@ fn a_call_that_went_on_is_one_row_and_the_latest_of_it() {
 }
 
 #[test]
+fn calls_are_kept_after_the_journal_was_removed() {
+    let mut files = Files::new();
+    let store = files.open();
+    for number in 0..20 {
+        assert!(store.keep(Record::Call(call(number))));
+    }
+    drop(store);
+    std::fs::remove_dir_all(files.directory.path().join("journal")).unwrap();
+    for number in [20, 21] {
+        let store = files.open();
+        assert!(store.keep(Record::Call(call(number))));
+        drop(store);
+    }
+    assert_eq!(count(&files.database(), "calls"), 22);
+}
+
+#[test]
 fn a_call_is_found_by_the_beginning_of_its_identifier_or_of_its_voicemails() {
     let mut files = Files::new();
     let store = files.open();

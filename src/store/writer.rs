@@ -21,7 +21,9 @@ use tokio::runtime::Runtime;
 use super::journal::{self, Journal, Position};
 use super::rows::Batch;
 use super::{StoreError, open};
+use crate::clock;
 use crate::core::record::Record;
+use crate::core::time::Mono;
 
 /// Records that may wait for the journal: some seconds of the busiest hour, while a disk hangs.
 const WAITING: usize = 65_536;
@@ -89,7 +91,7 @@ impl Store {
             path: journal.to_owned(),
             source,
         };
-        let writing = Journal::open(journal).map_err(failed)?;
+        let mut writing = Journal::open(journal).map_err(failed)?;
         let complain: Arc<dyn Fn(String) + Send + Sync> = Arc::new(complain);
         let closing = Arc::new(AtomicBool::new(false));
 
@@ -102,6 +104,7 @@ impl Store {
             closing: Arc::clone(&closing),
         };
         applier.applied = applier.applied_before()?;
+        writing.go_on_after(applier.applied).map_err(failed)?;
         if let Err(error) = applier.catch_up(writing.end()) {
             // The rest follows once the database can be written to.
             complain(format!("the journal could not be applied yet: {error}"));
@@ -123,6 +126,7 @@ impl Store {
             journal: writing,
             parts,
             behind: None,
+            synced: clock::mono(),
             complain,
             closing: Arc::clone(&closing),
         };
@@ -182,6 +186,8 @@ struct Journaling {
     parts: SyncSender<Part>,
     /// From where on the other thread was not told.
     behind: Option<Position>,
+    /// When the journal was last put on the disk itself.
+    synced: Mono,
     complain: Arc<dyn Fn(String) + Send + Sync>,
     /// Nobody waits any more.
     closing: Arc<AtomicBool>,
@@ -204,6 +210,10 @@ impl Journaling {
                             Ok(entry) => self.append(entry, &mut lines),
                             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                         }
+                    }
+                    // On a busy day no record is long in coming, and there is no pause to do it in.
+                    if clock::mono().since(self.synced) >= SYNC {
+                        self.sync();
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -257,6 +267,7 @@ impl Journaling {
     }
 
     fn sync(&mut self) {
+        self.synced = clock::mono();
         if self.journal.is_unsynced()
             && let Err(error) = self.journal.sync()
         {
