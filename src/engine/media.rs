@@ -203,8 +203,17 @@ impl Engine {
                 self.call_event(call, call::Event::CallerFailed { detail }, now);
             }
             Some(leg) => {
+                let is_answered = self
+                    .legs
+                    .get(&leg)
+                    .is_some_and(|leg| leg.record.answered.is_some());
                 self.end_leg(leg, None, now);
-                self.call_event(call, call::Event::LegRejected { leg, status: 503 }, now);
+                let event = if is_answered {
+                    call::Event::LegEnded { leg }
+                } else {
+                    call::Event::LegRejected { leg, status: 503 }
+                };
+                self.call_event(call, event, now);
             }
             None => self.with_call(call, now, |call, engine| {
                 engine.shared_media_lost(call, media, now);
