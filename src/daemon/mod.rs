@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::clock;
+use crate::config::{Diagnostics, Loaded};
 use crate::control::{Control, DataLock};
-use crate::core::snapshot::{Snapshot, StoreSettings};
+use crate::core::snapshot::{Settings, Snapshot, StoreSettings};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input};
 use crate::media::recording::Recorder;
@@ -25,6 +26,7 @@ use crate::media::worker::{self, MediaThreads};
 use crate::sip::transport::{Incoming, Limits, Transport};
 use crate::store::Store;
 
+use load::Reload;
 pub use load::load;
 use outputs::Outputs;
 
@@ -140,9 +142,11 @@ impl Daemon {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
         let mut phase = Phase::Serving;
+        let mut reload = Reload::default();
         let mut messages = Vec::with_capacity(BATCH);
         loop {
-            if self.outputs.perform(&mut self.engine) {
+            self.outputs.perform(&mut self.engine);
+            if self.outputs.have_drained() {
                 break;
             }
             if let Phase::Ending { until } = phase
@@ -151,8 +155,9 @@ impl Daemon {
                 break;
             }
             let wake = self.next_wake(phase);
+            // In no order of preference: a flood of messages must not keep signals, disks and media
+            // threads waiting.
             tokio::select! {
-                biased;
                 count = incoming.recv_many(&mut messages, BATCH) => {
                     anyhow::ensure!(count > 0, "the SIP sockets were closed");
                     for message in messages.drain(..) {
@@ -160,7 +165,8 @@ impl Daemon {
                     }
                 }
                 Some(input) = self.inputs.recv() => self.engine.handle(input, clock::now()),
-                _ = received(&mut hangup) => self.reload(),
+                _ = received(&mut hangup) => reload.ask(&self.config),
+                result = reload.done() => self.adopt(result),
                 _ = received(&mut terminate) => phase = self.end(phase),
                 _ = received(&mut interrupt) => phase = self.end(phase),
                 () = outputs::until(wake) => phase = self.time_came(phase),
@@ -211,7 +217,7 @@ impl Daemon {
             }
         };
         self.engine.handle(input, clock::now());
-        self.outputs.perform_now(&mut self.engine);
+        self.outputs.perform(&mut self.engine);
     }
 
     fn next_wake(&self, phase: Phase) -> Option<Mono> {
@@ -264,18 +270,23 @@ impl Daemon {
         }
     }
 
-    /// Reads the configuration again. What is wrong with it leaves the old one in force.
-    fn reload(&mut self) {
-        let version = self.snapshot.version.saturating_add(1);
-        match load(&self.config, version) {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
+    /// The configuration was read again. What is wrong with it leaves the old one in force.
+    fn adopt(&mut self, result: Result<Loaded, Diagnostics>) {
+        match result {
+            Ok(Loaded {
+                mut snapshot,
+                warnings,
+                ..
+            }) => {
+                for warning in &warnings {
                     warn!("{warning}");
                 }
-                for change in needs_restart(&self.snapshot, &loaded.snapshot) {
+                for change in keep_until_restart(&self.snapshot.settings, &mut snapshot.settings) {
                     warn!("{change} takes effect after a restart");
                 }
-                self.snapshot = Arc::new(loaded.snapshot);
+                let version = self.snapshot.version.saturating_add(1);
+                snapshot.version = version;
+                self.snapshot = Arc::new(snapshot);
                 let text = format!("configuration {version} is in force for calls to come");
                 self.outputs.tell(clock::wall(), false, &text);
                 let snapshot = Arc::clone(&self.snapshot);
@@ -307,35 +318,57 @@ async fn received(signal: &mut Signal) {
     }
 }
 
-/// What a reload cannot change, in words.
-fn needs_restart(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
-    let (old, new) = (&old.settings, &new.settings);
-    let changed = [
-        (
-            old.sip.listen != new.sip.listen,
-            "the change of [sip] listen",
-        ),
-        (
-            old.media.ports != new.media.ports,
-            "the change of [media] ports",
-        ),
-        (
-            old.store.database != new.store.database,
-            "the change of [store] url",
-        ),
-        (
-            old.store.audio != new.store.audio,
-            "the change of [store] audio",
-        ),
-    ];
-    changed
-        .into_iter()
-        .filter(|(changed, _)| *changed)
-        .map(|(_, what)| what)
-        .collect()
+/// Keeps what a reload cannot change as it is, and says in words what that is.
+fn keep_until_restart(old: &Settings, new: &mut Settings) -> Vec<&'static str> {
+    let mut kept = Vec::new();
+    let mut keep = |changed: bool, what| kept.extend(changed.then_some(what));
+    keep(
+        old.sip.listen != new.sip.listen,
+        "the change of [sip] listen",
+    );
+    keep(
+        old.media.ports != new.media.ports,
+        "the change of [media] ports",
+    );
+    keep(
+        old.store.database != new.store.database,
+        "the change of [store] url",
+    );
+    keep(
+        old.store.audio != new.store.audio,
+        "the change of [store] audio",
+    );
+    new.sip.listen.clone_from(&old.sip.listen);
+    new.media.ports = old.media.ports.clone();
+    new.store = old.store.clone();
+    kept
 }
 
 /// The directory that holds what the daemon keeps besides audio: journal, mail queue, control socket.
 pub fn data_directory(store: &StoreSettings) -> PathBuf {
     store.database.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::sample;
+
+    #[test]
+    fn what_needs_a_restart_stays_as_it_is_and_is_told() {
+        let old = sample::snapshot(vec![], vec![], vec![]).settings;
+        let mut new = old.clone();
+        assert!(keep_until_restart(&old, &mut new).is_empty());
+        new.store.audio = PathBuf::from("/elsewhere");
+        new.media.ports = 20_000..=20_099;
+        new.sip.realm = "another".to_owned();
+        let told = keep_until_restart(&old, &mut new);
+        assert_eq!(
+            told,
+            ["the change of [media] ports", "the change of [store] audio"]
+        );
+        assert_eq!(new.store, old.store);
+        assert_eq!(new.media.ports, old.media.ports);
+        assert_eq!(new.sip.realm, "another", "this one needs none");
+    }
 }

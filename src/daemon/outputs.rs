@@ -26,6 +26,7 @@ pub(super) struct Outputs {
     store: Store,
     audio: PathBuf,
     inputs: mpsc::Sender<Input>,
+    drained: bool,
 }
 
 impl Outputs {
@@ -42,6 +43,7 @@ impl Outputs {
             store,
             audio: snapshot.settings.store.audio.clone(),
             inputs,
+            drained: false,
         }
     }
 
@@ -56,13 +58,13 @@ impl Outputs {
     /// Uses what a new configuration says, as far as that needs no restart.
     pub(super) fn adopt(&mut self, _snapshot: &Snapshot) {}
 
-    /// Does everything that the engine asks for; true when it has drained.
-    pub(super) fn perform(&mut self, engine: &mut Engine) -> bool {
-        self.perform_now(engine)
+    /// True once the engine has drained.
+    pub(super) fn have_drained(&self) -> bool {
+        self.drained
     }
 
-    pub(super) fn perform_now(&mut self, engine: &mut Engine) -> bool {
-        let mut drained = false;
+    /// Does everything that the engine asks for.
+    pub(super) fn perform(&mut self, engine: &mut Engine) {
         while let Some(output) = engine.poll_output() {
             match output {
                 Output::Send { flow, bytes } => {
@@ -86,10 +88,9 @@ impl Outputs {
                 Output::Resolve(target) => self.resolve(target),
                 Output::Tell { at, warning, text } => self.tell(at, warning, &text),
                 Output::Status { question, status } => self.answer(question, &status),
-                Output::Drained => drained = true,
+                Output::Drained => self.drained = true,
             }
         }
-        drained
     }
 
     /// A line for the log and for whoever watches.

@@ -93,7 +93,8 @@ pub enum Input {
         /// Comes back with the answer.
         question: u64,
     },
-    /// No new calls; [`Output::Drained`] follows once the last one has ended.
+    /// No new calls; [`Output::Drained`] follows once the last one has ended, and everybody in it
+    /// knows.
     DrainBegan,
     /// End every call now.
     ShutDown,
@@ -334,7 +335,9 @@ impl Engine {
             && at <= now.mono
         {
             self.deadlines.remove(&(at, call));
-            self.with_call(call, now, |call, _| call.machine.handle_timeout(now));
+            self.with_call(call, now, |call, _| {
+                call.machine.handle_timeout(call.shift.apply(now));
+            });
         }
     }
 
@@ -351,7 +354,11 @@ impl Engine {
                 break;
             }
         }
-        if self.draining == Some(false) && self.calls.is_empty() && self.legs.is_empty() {
+        if self.draining == Some(false)
+            && self.calls.is_empty()
+            && self.legs.is_empty()
+            && !self.user_agent.is_saying_goodbye()
+        {
             self.draining = Some(true);
             self.outputs.push_back(Output::Drained);
         }

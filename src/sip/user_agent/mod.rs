@@ -31,7 +31,7 @@ use crate::sip::flow::Flow;
 use crate::sip::message::{Message, Method, NameAddr, Request, Response, check_request};
 use crate::sip::transaction::{Action, ClientKey, ServerKey, Transactions};
 use callee::Incoming;
-use leg::{Leg, Outcome};
+use leg::{Leg, Outcome, Phase};
 use stack::{Client, Stack};
 
 /// All legs and the requests outside dialogs.
@@ -160,6 +160,17 @@ impl UserAgent {
     /// for 64×T1 after its 2xx.
     pub fn legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Whether a leg still has somebody to tell that it is over: CANCEL or BYE is on its way, or waits
+    /// for the ACK to our 200.
+    pub fn is_saying_goodbye(&self) -> bool {
+        self.legs.values().any(|leg| match leg.phase {
+            Phase::Calling(_) | Phase::Called(_) | Phase::Established(_) | Phase::Leaving(_) => {
+                true
+            }
+            Phase::Over => false,
+        })
     }
 
     /// Whether nothing is kept at all: no leg, no transaction, no timer.
