@@ -13,6 +13,7 @@ use crate::core::record::{Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::{Mono, Wall};
 use crate::engine::{Engine, Input, Output, Status};
+use crate::media::command::MediaEvent;
 use crate::media::recording;
 use crate::media::worker::MediaThreads;
 use crate::sip::transport::Transport;
@@ -73,8 +74,11 @@ impl Outputs {
                     }
                 }
                 Output::Media(command) => {
+                    let media = command.media();
                     if let Err(problem) = self.media.send(command) {
-                        error!("{problem}");
+                        let error = problem.to_string();
+                        let event = MediaEvent::OpenFailed { media, error };
+                        engine.handle(Input::Media(event), clock::now());
                     }
                 }
                 Output::Store(record) => self.keep(*record),

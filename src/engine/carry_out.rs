@@ -54,7 +54,7 @@ impl Engine {
             Action::KeepVoicemail { length } => self.keep_voicemail(call, length),
             Action::DiscardVoicemail => {
                 if let Some(record) = call.voicemail.take() {
-                    self.outputs.push_back(Output::DiscardVoicemail(record));
+                    self.discard_voicemail(record);
                 }
             }
             Action::PlayHold(side) => {
@@ -222,9 +222,24 @@ impl Engine {
             notify,
         });
         self.voicemails.insert(id, call.id);
+        self.unprepared.insert(id, None);
         call.voicemail = Some(record.clone());
         self.outputs
             .push_back(Output::PrepareVoicemail { record, limit });
+    }
+
+    fn discard_voicemail(&mut self, record: Box<VoicemailRecord>) {
+        match self.unprepared.get_mut(&record.id) {
+            Some(discarded) => *discarded = Some(record),
+            None => self.outputs.push_back(Output::DiscardVoicemail(record)),
+        }
+    }
+
+    /// The record stands on disk or never will: one that was given up meanwhile is removed now.
+    pub(super) fn voicemail_prepared(&mut self, id: VoicemailId) {
+        if let Some(Some(record)) = self.unprepared.remove(&id) {
+            self.outputs.push_back(Output::DiscardVoicemail(record));
+        }
     }
 
     fn record(&mut self, call: &mut OngoingCall, _now: Now) {

@@ -25,6 +25,10 @@ const ANSWERED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\
 /// Told to the other phones of a user who declined on one.
 const DECLINED_ELSEWHERE: &str = "SIP;cause=603;text=\"Declined on another phone\"";
 
+/// Why a number in the phone network that answered is hung up on: nobody there can press 1.
+const NO_DTMF: &str =
+    "no-dtmf: its side agreed on no way to send digits (RFC 4733), so nobody could press 1";
+
 /// One side of a call, as SIP sees it.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -540,6 +544,9 @@ impl Engine {
                 let digits = agreement.events.is_some();
                 entry.record.answered = Some(now.wall);
                 entry.record.status = Some(200);
+                if entry.trunk.is_some() && !digits {
+                    NO_DTMF.clone_into(&mut entry.record.reason);
+                }
                 let (record, media) = (entry.record.clone(), entry.media);
                 self.store(Record::Leg(record));
                 if let Some(media) = media

@@ -182,7 +182,8 @@ impl Engine {
         Some((used.call, side))
     }
 
-    /// Another program has the port: the leg has no media, so it cannot go on.
+    /// Another program has the port, or the media thread gave the leg up: it has no media, so it
+    /// cannot go on.
     fn open_failed(&mut self, media: MediaId, error: &str, now: Now) {
         let Some(used) = self.media.remove(&media) else {
             return;
@@ -190,10 +191,7 @@ impl Engine {
         self.ports.forget(used.port, now.mono);
         self.warn(
             now,
-            format!(
-                "UDP port {} for audio could not be bound: {error}",
-                used.port
-            ),
+            format!("audio on UDP port {} is not possible: {error}", used.port),
         );
         let call = used.call;
         match used.leg {

@@ -181,6 +181,9 @@ pub struct Engine {
     media: HashMap<MediaId, MediaUse>,
     next_media: u64,
     voicemails: HashMap<VoicemailId, CallId>,
+    /// Voicemails whose records are being written, with those that were given up meanwhile: what is
+    /// removed before it is written would stay.
+    unprepared: HashMap<VoicemailId, Option<Box<VoicemailRecord>>>,
     pending: HashMap<RequestId, requests::Pending>,
     outputs: VecDeque<Output>,
     draining: Option<bool>,
@@ -226,6 +229,7 @@ impl Engine {
             media: HashMap::new(),
             next_media: 0,
             voicemails: HashMap::new(),
+            unprepared: HashMap::new(),
             pending: HashMap::new(),
             outputs: VecDeque::new(),
             draining: None,
@@ -265,6 +269,7 @@ impl Engine {
             }
             Input::Media(event) => self.media_event(event, now),
             Input::VoicemailPrepared { id, result } => {
+                self.voicemail_prepared(id);
                 if let Some(call) = self.voicemails.get(&id).copied() {
                     self.call_event(call, call::Event::VoicemailPrepared(result), now);
                 }

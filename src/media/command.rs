@@ -137,6 +137,23 @@ pub enum MediaCommand {
     },
 }
 
+impl MediaCommand {
+    /// The leg that the command is for.
+    pub fn media(&self) -> MediaId {
+        match self {
+            MediaCommand::Open { media, .. }
+            | MediaCommand::Agree { media, .. }
+            | MediaCommand::Play { media, .. }
+            | MediaCommand::StopPlaying { media }
+            | MediaCommand::Record { media, .. }
+            | MediaCommand::StopRecording { media }
+            | MediaCommand::Bridge { a: media, .. }
+            | MediaCommand::Unbridge { media }
+            | MediaCommand::Close { media } => *media,
+        }
+    }
+}
+
 /// Why a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordingEnd {

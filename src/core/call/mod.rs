@@ -816,3 +816,6 @@ fn describe_reason(reason: VoicemailReason) -> &'static str {
         VoicemailReason::Break => "closed for a break",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,6 +271,79 @@ fn a_phone_behind_a_forking_proxy_that_answers_twice_keeps_one_dialog() {
     assert_eq!(world.outcome(), CallOutcome::Answered);
 }
 
+#[test]
+fn a_fault_in_a_media_thread_ends_the_conversation_and_frees_the_user() {
+    for of_caller in [true, false] {
+        let (mut world, caller) = conversation();
+        let (callers, annas) = world.bridged();
+        let error = "internal fault".to_owned();
+        let media = if of_caller { callers } else { annas };
+        world.media_says(MediaEvent::OpenFailed { media, error });
+        world.run(seconds(1));
+        assert!(world.is_over(caller) && !world.is_talking("anna"));
+        assert_eq!(world.outcome(), CallOutcome::Answered);
+    }
+}
+
+#[test]
+fn a_phone_over_tcp_whose_connection_closes_in_the_course_of_a_call_is_noticed() {
+    let mut world = World::new(ringing(Strategy::RingAll, &["anna", "bjorn"]));
+    world.register_over_tcp("anna");
+    world.register("bjorn");
+    world.manner("anna", Manner::Answers(seconds(2)));
+    let caller = world.call();
+    world.run(seconds(3));
+    assert!(world.is_talking("anna"));
+    world.disconnect("anna");
+    world.run(seconds(1));
+    let second = world.call();
+    world.run(seconds(1));
+    assert_eq!(world.who_rings(), ["bjorn"], "her phone is gone");
+    world.caller_hangs_up(second);
+    world.caller_hangs_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_phone_over_tcp_whose_connection_closes_while_it_rings_counts_as_unreachable() {
+    let mut world = World::new(ringing(Strategy::Sequential, &["anna", "bjorn"]));
+    world.register_over_tcp("anna");
+    world.register("bjorn");
+    let caller = world.call();
+    world.run(seconds(3));
+    assert_eq!(world.messages("daemon", "bjorn", "INVITE").len(), 0);
+    world.disconnect("anna");
+    world.run(seconds(13));
+    assert_eq!(world.messages("daemon", "bjorn", "INVITE").len(), 1);
+    world.caller_hangs_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_phone_with_a_fixed_address_rings_without_registering() {
+    let mut snapshot = ringing(Strategy::RingAll, &["anna"]);
+    let mut users = people(&["anna"]);
+    users[0].sip_contacts = vec![Outbound {
+        uri: "sip:anna@10.0.1.1".to_owned(),
+        user: Some("anna".to_owned()),
+        host: "10.0.1.1".to_owned(),
+        port: 5060,
+        protocol: Protocol::Udp,
+    }];
+    snapshot.users = users.into();
+    let mut world = World::new(snapshot);
+    world.add_phone("anna");
+    world.run(seconds(1));
+    world.manner("anna", Manner::Answers(seconds(1)));
+    let caller = world.call();
+    world.run(seconds(3));
+    assert!(world.is_talking("anna"));
+    world.hang_up("anna");
+    world.run(seconds(1));
+    assert!(world.is_over(caller));
+    assert_eq!(world.outcome(), CallOutcome::Answered);
+}
+
 // ---- numbers in the phone network ----
 
 fn with_external(shown: CallerShown) -> Snapshot {
@@ -358,6 +431,40 @@ fn a_mobile_that_presses_1_has_the_call() {
     world.caller_hangs_up(caller);
     assert_eq!(world.outcome(), CallOutcome::Answered);
     assert_eq!(world.call_row().answered_by, Some("bjorn".into()));
+}
+
+#[test]
+fn a_mobile_that_cannot_send_digits_is_hung_up_and_its_leg_says_why() {
+    let mut world = World::new(with_external(CallerShown::Channel));
+    world.register("anna");
+    let gateway = world.stranger("gateway", "198.51.100.9:5060");
+    let mut snapshot = (*world.snapshot).clone();
+    let mut trunk = snapshot.trunks[0].clone();
+    trunk.outbound.as_mut().unwrap().uri = "sip:198.51.100.9".to_owned();
+    trunk.outbound.as_mut().unwrap().host = "198.51.100.9".to_owned();
+    snapshot.trunks = vec![trunk].into();
+    world.tell(crate::engine::Input::Loaded(snapshot.into()));
+    let ping = world.gets_request(gateway, "OPTIONS");
+    world.sends(gateway, ping.response(200));
+    world.run(seconds(1));
+    let caller = world.call();
+    let invite = world.gets_request(gateway, "INVITE");
+    let body = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+    let ok = invite
+        .response(200)
+        .with_header("Contact", "<sip:gateway@198.51.100.9>")
+        .with_body("application/sdp", body);
+    world.sends(gateway, tagged(ok, "g"));
+    let bye = world.gets_request(gateway, "BYE");
+    world.sends(gateway, bye.response(200));
+    world.run(seconds(1));
+    assert_eq!(*world.caller(caller), Standing::Ringing);
+    assert_eq!(world.who_rings(), ["anna"]);
+    let rows = world.leg_rows();
+    assert!(rows.values().any(|leg| leg.reason.starts_with("no-dtmf")));
+    world.caller_hangs_up(caller);
+    world.run(seconds(40));
+    assert!(world.is_over(caller));
 }
 
 #[test]

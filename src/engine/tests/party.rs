@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::core::id::{LegId, RandomSource};
 use crate::media::command::Direction;
 use crate::media::sdp::{CODECS, LocalMedia, SdpSession};
+use crate::sip::flow::ConnectionId;
 use crate::sip::message::Message;
 use crate::sip::transaction::Timers;
 use crate::sip::user_agent::{UserAgent, UserAgentConfig};
@@ -63,6 +64,8 @@ pub struct Party {
     pub inbox: Option<VecDeque<Message>>,
     pub registered: bool,
     pub port: u16,
+    /// The TCP connection that it holds to the daemon; none: it speaks UDP.
+    pub connection: Option<ConnectionId>,
 }
 
 impl Party {
@@ -83,6 +86,7 @@ impl Party {
             inbox: None,
             registered: false,
             port: 40_000,
+            connection: None,
         }
     }
 

@@ -134,6 +134,19 @@ fn a_disk_that_fails_means_no_beep_but_the_missed_call_stays() {
 }
 
 #[test]
+fn what_is_given_up_while_the_disk_is_slow_is_removed_once_it_stands() {
+    let mut world = World::new(nobody());
+    world.disk = Disk::Writes(seconds(20));
+    let caller = world.call();
+    world.run(millis(500));
+    world.caller_hangs_up(caller);
+    world.run(seconds(1));
+    assert!(world.discarded.is_empty(), "there is nothing to remove yet");
+    assert_eq!(world.outcome(), CallOutcome::Missed);
+    assert_eq!(world.discarded.len(), 1);
+}
+
+#[test]
 fn a_recording_that_breaks_off_keeps_what_there_is() {
     let mut world = World::new(nobody());
     world.says = AtBeep::Leaves(seconds(4), RecordingEnd::Failed);

@@ -105,7 +105,7 @@ impl MediaThreads {
     /// Hands a command to the thread of its leg. Never waits. A command for a leg that was never
     /// opened, or is closed, does nothing.
     pub fn send(&mut self, command: MediaCommand) -> Result<(), MediaError> {
-        let media = thread::subject(&command);
+        let media = command.media();
         let number = match &command {
             MediaCommand::Open { call, .. } => {
                 let number = self.home(*call);

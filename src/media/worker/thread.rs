@@ -150,7 +150,7 @@ impl MediaThread {
             match self.queue.try_recv() {
                 Ok(command) => {
                     let now = clock::mono();
-                    let slot = self.legs.slot_of(subject(&command));
+                    let slot = self.legs.slot_of(command.media());
                     let buffer = &mut self.buffer[..];
                     self.legs
                         .guard(slot, |legs| legs.obey(command, now, buffer));
@@ -190,21 +190,6 @@ impl MediaThread {
         if !rest.is_zero() {
             park_timeout(rest);
         }
-    }
-}
-
-/// The leg that a command is for.
-pub(super) fn subject(command: &MediaCommand) -> MediaId {
-    match command {
-        MediaCommand::Open { media, .. }
-        | MediaCommand::Agree { media, .. }
-        | MediaCommand::Play { media, .. }
-        | MediaCommand::StopPlaying { media }
-        | MediaCommand::Record { media, .. }
-        | MediaCommand::StopRecording { media }
-        | MediaCommand::Bridge { a: media, .. }
-        | MediaCommand::Unbridge { media }
-        | MediaCommand::Close { media } => *media,
     }
 }
 
