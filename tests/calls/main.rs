@@ -3,6 +3,12 @@
 
 mod answered;
 mod baresip;
+mod external;
+mod hours;
+mod load;
+mod media;
+mod operations;
+mod ringing;
 #[expect(
     dead_code,
     reason = "stories of ringing, hold and networks use the rest"

@@ -18,12 +18,15 @@ use super::wait::{self, Watched};
 fn base(place: &Place) -> String {
     let listen = place.sip(Who::Ringdesk);
     let ports = place.media_ports();
-    let carrier = place.sip(Who::Carrier);
-    let peer = if carrier.is_ipv6() {
-        carrier.to_string()
-    } else {
-        carrier.ip().to_string()
+    let peer = |who| {
+        let address = place.sip(who);
+        if address.is_ipv6() {
+            address.to_string()
+        } else {
+            address.ip().to_string()
+        }
     };
+    let peers = [peer(Who::Carrier), peer(Who::OtherCarrier)];
     format!(
         r#"
 [sip]
@@ -37,9 +40,8 @@ audio = "../data/audio"
 dir = "../prompts"
 [[trunk]]
 name = "carrier"
-peers = ["{peer}"]
+peers = {peers:?}
 country = "NO"
-outbound = "sip:{carrier}"
 [[user]]
 name = "anna"
 display_name = "Anna Berg"
@@ -50,9 +52,14 @@ name = "bjorn"
 display_name = "Bjørn Dahl"
 seat = "service"
 sip_password_file = "secrets/bjorn"
+[[user]]
+name = "carl"
+seat = "service"
+external_number = "+4790000001"
 [[team]]
 name = "support"
 members = ["anna", "bjorn"]
+extra_members = ["carl"]
 [[inbox]]
 name = "customers"
 teams = ["support"]
@@ -64,6 +71,17 @@ teams = ["support"]
 
 /// The number that callers dial.
 pub const NUMBER: &str = "+4722334455";
+
+/// A channel without hours: the team rings.
+pub const ALWAYS_OPEN: &str = r#"
+[[channel]]
+name = "main-line"
+inbox = "customers"
+numbers = ["+4722334455"]
+[channel.working_hours]
+teams = ["support"]
+voicemail = "unanswered"
+"#;
 
 /// What the phones of `user` register with.
 pub fn password(user: &str) -> String {
@@ -93,13 +111,24 @@ pub struct Daemon {
 impl Daemon {
     /// Starts with the shared configuration and the channels of the story.
     pub fn start(place: &Place, channels: &str) -> Daemon {
+        Daemon::begin(place, &base(place), channels)
+    }
+
+    fn begin(place: &Place, base: &str, channels: &str) -> Daemon {
         for user in ["anna", "bjorn"] {
             place.write_secret(&format!("config/secrets/{user}"), &password(user));
         }
-        place.write("config/base.toml", base(place));
+        place.write("config/base.toml", base);
         place.write("config/channels.toml", channels);
         write_prompts(place);
         Daemon::start_again(place)
+    }
+
+    /// Starts with a carrier that takes calls to the outside.
+    pub fn start_with_outbound(place: &Place, channels: &str) -> Daemon {
+        let carrier = place.sip(Who::Carrier);
+        let outbound = format!("country = \"NO\"\noutbound = \"sip:{carrier}\"");
+        Daemon::begin(place, &base(place).replace("country = \"NO\"", &outbound), channels)
     }
 
     /// Starts with the configuration that is there.

@@ -15,6 +15,9 @@ use super::wait::{self, Watched};
 /// Time between frames.
 const PACE: Duration = Duration::from_millis(20);
 
+/// Payload types from here on are what an SDP says; here they are keys.
+const FIRST_DYNAMIC: u8 = 96;
+
 /// A packet as it came.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -133,7 +136,7 @@ impl Line {
         self.heard.look(Clone::clone)
     }
 
-    /// All audio that was heard, by sequence number. One source, no number missing.
+    /// All audio that was heard, by sequence number; keys are left out. One source, no number missing.
     pub fn heard(&self) -> Vec<u8> {
         let mut packets = self.packets();
         let Some(first) = packets.first().cloned() else {
@@ -148,6 +151,7 @@ impl Line {
         }
         packets
             .iter()
+            .filter(|packet| packet.payload_type < FIRST_DYNAMIC)
             .flat_map(|packet| packet.payload.iter().copied())
             .collect()
     }

@@ -16,6 +16,7 @@ const MEDIA_PORTS: u16 = 200;
 
 /// Below the ports that the system hands out by itself.
 const FIRST_MEDIA_PORT: u16 = 10_000;
+const WIDE_MEDIA_PORTS: RangeInclusive<u16> = 22_000..=23_999;
 const FIRST_SIP_PORT: u16 = 30_000;
 
 /// Who is where.
@@ -31,8 +32,10 @@ pub enum Who {
     Anna = 4,
     /// Bjørn's phone.
     Bjorn = 5,
+    /// Anna's second phone.
+    AnnaAtHome = 6,
     /// Nobody that the configuration knows.
-    Stranger = 6,
+    Stranger = 7,
 }
 
 /// Held until dropped.
@@ -43,6 +46,7 @@ pub struct Place {
     media: RangeInclusive<u16>,
     directory: tempfile::TempDir,
     _lock: File,
+    _wide: Option<File>,
 }
 
 impl Place {
@@ -58,6 +62,17 @@ impl Place {
             media: first..=first + MEDIA_PORTS - 1,
             directory: tempfile::tempdir().unwrap(),
             _lock: lock,
+            _wide: None,
+        }
+    }
+
+    /// One with ports for hundreds of calls.
+    pub fn take_wide() -> Place {
+        let wide = wait::until("the wide place", || lock("wide"));
+        Place {
+            media: WIDE_MEDIA_PORTS,
+            _wide: Some(wide),
+            ..Place::take()
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`Sipp::wait_for`] waits for. The story tells the scenario to go on with a [`Sipp::cue`]: an INFO
 //! with its Call-ID.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
@@ -39,6 +40,7 @@ pub struct Scenario<'a> {
     place: &'a Place,
     who: Who,
     file: &'a str,
+    keys: BTreeMap<String, String>,
     arguments: Vec<String>,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Scenario<'a> {
             place,
             who,
             file,
+            keys: BTreeMap::new(),
             arguments: Vec::new(),
         }
         .key("extra", "Subject: a call")
@@ -56,8 +59,9 @@ impl<'a> Scenario<'a> {
     }
 
     /// What `[key]` in the scenario stands for.
-    pub fn key(self, key: &str, value: &str) -> Self {
-        self.with(["-key", key, value])
+    pub fn key(mut self, key: &str, value: &str) -> Self {
+        self.keys.insert(key.to_owned(), value.to_owned());
+        self
     }
 
     /// The caller asks to be treated as if it were `at` (RFC 3339).
@@ -127,6 +131,7 @@ impl<'a> Scenario<'a> {
                     .into_iter()
                     .flatten(),
             )
+            .args(self.keys.iter().flat_map(|(key, value)| ["-key", key, value]))
             .args(&self.arguments)
             .env("TERM", "xterm")
             .current_dir(&directory)
@@ -186,13 +191,23 @@ impl Sipp {
         SocketAddr::new(place.ip(Who::Ringdesk), port)
     }
 
-    /// Lets the scenario of its only call go on.
+    /// Lets the scenario of its first call go on.
     pub fn cue(&self) {
-        let call_id = self
-            .messages()
-            .iter()
-            .find_map(|message| header(&message.text, "Call-ID").map(str::to_owned))
-            .unwrap_or_else(|| panic!("{}: no call yet", self.name));
+        self.cue_call(0);
+    }
+
+    /// Lets the scenario of its call number `call`, from 0, go on.
+    pub fn cue_call(&self, call: usize) {
+        let mut calls: Vec<String> = Vec::new();
+        for message in self.messages() {
+            let id = header(&message.text, "Call-ID").unwrap_or_default();
+            if !calls.iter().any(|known| known == id) {
+                calls.push(id.to_owned());
+            }
+        }
+        let call_id = calls
+            .get(call)
+            .unwrap_or_else(|| panic!("{}: no call {call} among {calls:?}", self.name));
         let from = UdpSocket::bind((self.local.ip(), 0)).unwrap();
         let cue = format!(
             "INFO sip:cue SIP/2.0\r\nVia: SIP/2.0/UDP {0};branch=z9hG4bKcue{0}\r\nFrom: <sip:cue>;tag=cue\r\n\
@@ -282,7 +297,7 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
 
 /// The different requests of `method` that were sent or received: a repeated one counts once.
 pub fn requests<'a>(messages: &'a [Traced], sent: bool, method: &str) -> Vec<&'a str> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     messages
         .iter()
         .filter(|message| message.sent == sent && message.text.starts_with(&format!("{method} ")))

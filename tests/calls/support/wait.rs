@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdesk::clock;
 
 /// Longer than anything takes on a machine under load.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// How often is looked at what sends no event of its own: files, processes, rows.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
