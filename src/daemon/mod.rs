@@ -263,6 +263,8 @@ impl Daemon {
     }
 
     fn shut_down(&mut self) -> Phase {
+        let (calls, ..) = self.engine.in_use();
+        warn!("{calls} calls that still run are told to end");
         let now = clock::now();
         self.engine.handle(Input::ShutDown, now);
         Phase::Ending {

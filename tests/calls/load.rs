@@ -83,6 +83,7 @@ fn two_hundred_calls_at_once_all_succeed_and_leave_nothing_behind() {
     let place = Place::take_wide();
     let daemon = Daemon::start(&place, &crowd(&place));
     run(&place, &daemon, 1, 1);
+    let warned = daemon.times_said(" WARN ");
     let before = held(&daemon);
     run(&place, &daemon, CALLS, CALLS + 1);
     let (handles, threads) = before;
@@ -90,6 +91,6 @@ fn two_hundred_calls_at_once_all_succeed_and_leave_nothing_behind() {
         let now = held(&daemon);
         (now.0 <= handles && now.1 <= threads).then_some(())
     });
-    assert_eq!(daemon.times_said(" WARN "), 0);
+    assert_eq!(daemon.times_said(" WARN "), warned);
     daemon.stop();
 }

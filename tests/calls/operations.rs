@@ -30,7 +30,11 @@ fn a_reload_counts_for_the_next_call_and_leaves_the_running_one_alone() {
     let to_bjorn = bjorn.wait_for_audio("answered", &place);
     let to_second = second.wait_for_audio("answered", &place);
     talk(121, (&mut first_line, to_first), (&mut anna_line, to_anna));
-    talk(123, (&mut second_line, to_second), (&mut bjorn_line, to_bjorn));
+    talk(
+        123,
+        (&mut second_line, to_second),
+        (&mut bjorn_line, to_bjorn),
+    );
     for carrier in [first, second] {
         carrier.cue();
         carrier.finish();
@@ -56,7 +60,11 @@ fn a_refused_reload_changes_nothing() {
     let mut carrier = caller(&place, &caller_line).start();
     let to_anna = anna.wait_for_audio("answered", &place);
     let to_caller = carrier.wait_for_audio("answered", &place);
-    talk(131, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    talk(
+        131,
+        (&mut caller_line, to_caller),
+        (&mut anna_line, to_anna),
+    );
     carrier.cue();
     carrier.finish();
     anna.finish();
@@ -79,12 +87,18 @@ fn sigterm_lets_a_running_call_end_and_takes_no_other() {
     calling(&place, Who::OtherCarrier, "caller_is_refused", &caller_line)
         .start()
         .finish();
-    talk(141, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    talk(
+        141,
+        (&mut caller_line, to_caller),
+        (&mut anna_line, to_anna),
+    );
     carrier.cue();
     carrier.finish();
     anna.finish();
     let status = daemon.wait_for_end();
     assert!(status.success(), "{status}");
+    let time_ran_out = "told to end";
+    assert_eq!(daemon.times_said(time_ran_out), 0);
     let calls = daemon.wait_for_calls(1);
     assert_eq!(calls[0].outcome.as_deref(), Some("answered"));
 }
@@ -103,7 +117,11 @@ fn a_registered_phone_rings_after_a_restart_without_registering_again() {
     let mut carrier = caller(&place, &caller_line).start();
     let to_anna = anna.wait_for_audio("answered", &place);
     let to_caller = carrier.wait_for_audio("answered", &place);
-    talk(151, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    talk(
+        151,
+        (&mut caller_line, to_caller),
+        (&mut anna_line, to_anna),
+    );
     carrier.cue();
     carrier.finish();
     anna.finish();
@@ -141,8 +159,17 @@ fn a_voicemail_survives_kill_9_while_it_is_recorded() {
             .expect("the voicemail begins as the caller did");
         let rest = &said[begins..];
         let same = recorded.iter().zip(rest).take_while(|(a, b)| a == b);
-        assert_eq!(same.count(), recorded.len(), "what is on disk is what was said");
-        assert_eq!(daemon.rows("SELECT id FROM calls WHERE ended IS NULL").len(), 0);
+        assert_eq!(
+            same.count(),
+            recorded.len(),
+            "what is on disk is what was said"
+        );
+        assert_eq!(
+            daemon
+                .rows("SELECT id FROM calls WHERE ended IS NULL")
+                .len(),
+            0
+        );
         daemon.stop();
     }
 }

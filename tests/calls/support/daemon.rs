@@ -128,7 +128,11 @@ impl Daemon {
     pub fn start_with_outbound(place: &Place, channels: &str) -> Daemon {
         let carrier = place.sip(Who::Carrier);
         let outbound = format!("country = \"NO\"\noutbound = \"sip:{carrier}\"");
-        Daemon::begin(place, &base(place).replace("country = \"NO\"", &outbound), channels)
+        Daemon::begin(
+            place,
+            &base(place).replace("country = \"NO\"", &outbound),
+            channels,
+        )
     }
 
     /// Starts with the configuration that is there.

@@ -131,7 +131,11 @@ impl<'a> Scenario<'a> {
                     .into_iter()
                     .flatten(),
             )
-            .args(self.keys.iter().flat_map(|(key, value)| ["-key", key, value]))
+            .args(
+                self.keys
+                    .iter()
+                    .flat_map(|(key, value)| ["-key", key, value]),
+            )
             .args(&self.arguments)
             .env("TERM", "xterm")
             .current_dir(&directory)
