@@ -161,6 +161,7 @@ const PARTS: &[Part] = &[
             "control",
             "core",
             "engine",
+            "media::command",
             "media::prompt",
             "media::recording",
             "media::worker",
