@@ -4,7 +4,9 @@
 mod answered;
 mod baresip;
 mod external;
+mod forged;
 mod hours;
+mod ipv6;
 mod load;
 mod media;
 mod operations;
@@ -14,4 +16,5 @@ mod ringing;
     reason = "stories of ringing, hold and networks use the rest"
 )]
 mod support;
+mod tcp;
 mod unanswered;

@@ -82,6 +82,11 @@ impl Line {
         self.rtp.local_addr().unwrap().port()
     }
 
+    /// Where it hears.
+    pub fn address(&self) -> SocketAddr {
+        self.rtp.local_addr().unwrap()
+    }
+
     /// Says `octets` to `to`, a frame each 20 ms.
     pub fn say(&mut self, to: SocketAddr, law: Law, octets: &[u8]) {
         let began = clock::mono();

@@ -8,3 +8,4 @@ pub mod recorded;
 pub mod sipp;
 pub mod sound;
 pub mod wait;
+pub mod wire;

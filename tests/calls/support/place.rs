@@ -1,10 +1,13 @@
 //! A place on this machine for one story: a directory, addresses and ports that no other has.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::wait;
 
@@ -129,9 +132,9 @@ fn lock(name: &str) -> Option<File> {
     let directory: &Path = &std::env::temp_dir().join("ringdesk-calls");
     std::fs::create_dir_all(directory).unwrap();
     let file = File::create(directory.join(name)).unwrap();
-    match file.try_lock() {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Some(file),
-        Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(error)) => panic!("locking {name}: {error}"),
+        Err(Errno::WOULDBLOCK) => None,
+        Err(error) => panic!("locking {name}: {error}"),
     }
 }

@@ -29,7 +29,7 @@ impl Law {
             Law::Pcmu => {
                 let code = !octet;
                 let magnitude =
-                    ((i16::from(code & 0x0f) << 3) + 0x84 << ((code >> 4) & 0x07)) - 0x84;
+                    (((i16::from(code & 0x0f) << 3) + 0x84) << ((code >> 4) & 0x07)) - 0x84;
                 if code & 0x80 != 0 {
                     -magnitude
                 } else {
