@@ -224,7 +224,7 @@ impl World {
             let throw = self.throw();
             let person = facts.users.entry(name.into()).or_default();
             person.devices = DeviceFacts {
-                reachable: u32::from(throw % 5 > 0),
+                reachable: u32::from(!throw.is_multiple_of(5)),
                 ..DeviceFacts::default()
             };
             person.busy = match throw / 5 % 4 {

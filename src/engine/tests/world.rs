@@ -571,7 +571,7 @@ impl World {
         let address = self.parties[stranger].address;
         let request = Request::new(
             Method::Invite,
-            &"sip:+4722334455@10.0.0.5".parse::<Uri>().unwrap(),
+            "sip:+4722334455@10.0.0.5".parse::<Uri>().unwrap(),
         )
         .with_header(
             "Via",
@@ -1020,11 +1020,11 @@ impl World {
     }
 
     pub fn item(&self) -> ConversationRecord {
-        let items = self.records.iter().filter_map(|record| match record {
+        let mut items = self.records.iter().filter_map(|record| match record {
             Record::Conversation(item) => Some(item.clone()),
             _ => None,
         });
-        items.last().expect("an item")
+        items.next_back().expect("an item")
     }
 
     /// Comes to rest, and says how the only call ended.
@@ -1206,8 +1206,7 @@ impl World {
     }
 
     fn player(&mut self, media: MediaId) -> &mut Player {
-        let player = self.players.get_mut(&media).expect("a media leg");
-        player
+        self.players.get_mut(&media).expect("a media leg")
     }
 
     fn end_recording(&mut self, media: MediaId, why: RecordingEnd, length: Option<Duration>) {

@@ -385,15 +385,6 @@ impl World {
         self.send(PEER, to, bytes);
     }
 
-    /// The scripted peer sends what stands in `text`, whose lines may end in a line feed alone.
-    pub fn peer_sends_text(&mut self, to: usize, text: &str) {
-        let text = text
-            .trim_start()
-            .replace("\r\n", "\n")
-            .replace('\n', "\r\n");
-        self.send(PEER, to, Bytes::from(text));
-    }
-
     fn seconds(&self) -> f64 {
         self.now.since(Mono::from_millis(1_000_000)).as_secs_f64()
     }
