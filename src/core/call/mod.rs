@@ -145,8 +145,8 @@ impl Call {
             Event::VoicemailPrepared(result) => self.voicemail_prepared(result, now),
             Event::RecordingEnded { why, length } => self.recording_ended(why, length),
             Event::CandidatesChanged(cause) => self.ask(cause),
-            Event::Held(side) => self.set_hold(side, true),
-            Event::Resumed(side) => self.set_hold(side, false),
+            Event::Held(side) => self.set_hold(side, true, now),
+            Event::Resumed(side) => self.set_hold(side, false, now),
             Event::FellSilent(side) => self.fell_silent(side, now),
             Event::HeardAgain(side) => self.party(side, |party| party.silent = false),
             Event::Pinged { side, alive } => self.pinged(side, alive, now),
@@ -682,7 +682,7 @@ impl Call {
         }
     }
 
-    fn set_hold(&mut self, side: Side, holds: bool) {
+    fn set_hold(&mut self, side: Side, holds: bool, now: Now) {
         let State::Talking(talking) = &mut self.state else {
             return;
         };
@@ -693,6 +693,7 @@ impl Call {
         };
         if party.holds != holds {
             party.holds = holds;
+            self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
             self.actions.push_back(if holds {
                 Action::PlayHold(other)
             } else {
@@ -713,8 +714,8 @@ impl Call {
         self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
     }
 
-    /// A silence goes on: whoever is silent is asked again, since silence is told of once, and a phone
-    /// may die while on hold.
+    /// A silence goes on: whoever is silent is asked again, since silence is told of once. So is
+    /// whoever holds the other: nothing need be heard from there, and a phone may die meanwhile.
     fn silence_goes_on(&mut self, now: Now) {
         let State::Talking(talking) = &self.state else {
             return;
@@ -724,7 +725,7 @@ impl Call {
         }
         let callee = Side::Leg(talking.leg);
         for (side, party) in [(Side::Caller, &talking.caller), (callee, &talking.callee)] {
-            if party.silent {
+            if party.silent || party.holds {
                 self.actions.push_back(Action::Ping(side));
                 self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
             }

@@ -305,7 +305,8 @@ fn a_phone_over_tcp_whose_connection_closes_in_the_course_of_a_call_is_noticed()
 }
 
 #[test]
-fn a_phone_over_tcp_whose_connection_closes_while_it_rings_counts_as_unreachable() {
+fn a_phone_over_tcp_whose_connection_closes_while_it_rings_holds_the_call_up_for_its_turn_at_most()
+{
     let mut world = World::new(ringing(Strategy::Sequential, &["anna", "bjorn"]));
     world.register_over_tcp("anna");
     world.register("bjorn");

@@ -73,6 +73,21 @@ fn a_phone_that_dies_after_it_fell_silent_is_noticed_too() {
 }
 
 #[test]
+fn a_phone_that_dies_while_it_holds_the_caller_is_noticed() {
+    let (mut world, caller, _, _) = conversation();
+    let anna = world.party("anna");
+    let leg = world.leg_of("anna");
+    // Nothing is to be heard from there, so no media thread will tell of silence.
+    world.offers(anna, leg, Direction::Inactive);
+    world.run(seconds(100));
+    assert!(world.is_talking("anna"));
+    world.unplug("anna");
+    world.run(seconds(70));
+    assert!(world.is_over(caller));
+    assert_eq!(world.outcome(), CallOutcome::Answered);
+}
+
+#[test]
 fn both_sides_silent_ends_the_call_unless_one_holds_the_other() {
     let (mut world, caller, callers, annas) = conversation();
     silent(&mut world, annas);

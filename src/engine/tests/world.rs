@@ -1055,6 +1055,31 @@ impl World {
         *bridges.last().expect("a bridge")
     }
 
+    /// One of the media legs that are open.
+    pub fn a_media_leg(&self, number: usize) -> Option<MediaId> {
+        let open = self.players.iter().filter(|(_, player)| !player.closed);
+        let open: Vec<MediaId> = open.map(|(media, _)| *media).collect();
+        (!open.is_empty()).then(|| open[number % open.len()])
+    }
+
+    /// Whoever talks on a phone puts the caller on hold, and takes the caller back after a while.
+    pub fn somebody_holds(&mut self) {
+        for place in 1..self.parties.len() {
+            for leg in self.parties[place].open_legs() {
+                if self.parties[place].legs[&leg].standing == Standing::Talking {
+                    self.offers(place, leg, Direction::SendOnly);
+                    self.later(seconds(4), move |world| {
+                        let open = world.parties[place].legs.get(&leg);
+                        if open.is_some_and(|leg| leg.standing == Standing::Talking) {
+                            world.offers(place, leg, Direction::SendRecv);
+                        }
+                    });
+                    return;
+                }
+            }
+        }
+    }
+
     /// How many media legs were opened.
     pub fn opened(&self) -> usize {
         self.commands(|command| matches!(command, MediaCommand::Open { .. }).then_some(()))
