@@ -20,7 +20,7 @@ use crate::core::routing::words;
 use crate::engine::AT_HEADER;
 use crate::media::tone;
 use crate::phone::{Heard, Outgoing, Phone, Progress};
-use crate::sip::message::{Host, Uri};
+use crate::sip::message::{Host, NameAddr, Uri};
 use crate::store::{Found, Reader};
 
 /// Show the main job on this machine: a call that is answered, one that nobody answers, one after
@@ -248,7 +248,7 @@ impl Show {
         let (call, heard) = call?;
         let (from, heard_by_anna) = at_anna?;
         at_bjorn?;
-        println!("   Anna's display: {from}");
+        println!("   Anna's display: {}", shown(&from));
         println!(
             "   Anna heard {}; the caller heard {}.",
             pitch(&heard_by_anna),
@@ -422,6 +422,15 @@ fn hertz(heard: &Heard) -> f64 {
     } else {
         0.0
     }
+}
+
+/// What a phone shows of a From: name and number.
+fn shown(from: &str) -> String {
+    let Ok(from) = from.parse::<NameAddr>() else {
+        return from.to_owned();
+    };
+    let name = from.display_name.unwrap_or_default();
+    format!("{name} {}", from.uri.user.unwrap_or_default())
 }
 
 fn pitch(heard: &Heard) -> String {

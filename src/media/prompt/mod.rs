@@ -95,7 +95,7 @@ pub fn shipped(name: &str) -> Result<PromptAudio, PromptError> {
     Ok(encode(&decoded.samples))
 }
 
-/// The octets of a file, for [`decode`].
+/// The octets of a file, for [`decode()`].
 pub fn read(path: &Path) -> Result<Vec<u8>, PromptError> {
     let mut wav = Vec::new();
     let file = File::open(path)?;

@@ -32,7 +32,7 @@ pub struct RecordingRing {
     writer: Thread,
 }
 
-/// The writer's end. Dropping it without [`RingTail::is_drained`] tells the other end.
+/// The writer's end. Dropping it tells the other end, where it still pushes.
 #[derive(Debug)]
 pub(super) struct RingTail {
     shared: Arc<Shared>,
