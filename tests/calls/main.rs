@@ -9,6 +9,7 @@ mod hours;
 mod ipv6;
 mod load;
 mod media;
+mod networks;
 mod operations;
 mod ringing;
 #[expect(

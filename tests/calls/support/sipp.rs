@@ -122,6 +122,7 @@ impl<'a> Scenario<'a> {
         let output = File::create(directory.join("output")).unwrap();
         let child = Command::new("sipp")
             .args(["-sf", &scenario, "-i", &ip, "-p", &local.port().to_string()])
+            .args(["-mi", &local.ip().to_string()])
             .args(["-nostdin", "-timeout", "110s", "-timeout_error"])
             .args(["-trace_msg", "-message_file", "messages"])
             .args(["-trace_err", "-error_file", "errors"])
