@@ -12,10 +12,6 @@ mod media;
 mod networks;
 mod operations;
 mod ringing;
-#[expect(
-    dead_code,
-    reason = "stories of ringing, hold and networks use the rest"
-)]
 mod support;
 mod tcp;
 mod unanswered;

@@ -151,6 +151,9 @@ impl Line {
         for pair in packets.windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
             assert_eq!(before.ssrc, after.ssrc, "one source");
+            assert_eq!(before.source, after.source, "from one port");
+            let moved = after.timestamp.wrapping_sub(before.timestamp) as i32;
+            assert!(moved >= 0, "time never goes back");
             let next = before.sequence.wrapping_add(1);
             assert_eq!(next, after.sequence, "no packet lost or doubled");
         }

@@ -3,6 +3,7 @@
 pub mod cast;
 pub mod daemon;
 pub mod line;
+pub mod namespaces;
 pub mod place;
 pub mod recorded;
 pub mod sipp;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::namespaces::Networks;
 use super::wait;
 
 /// Stories that can be told at once on this machine, whoever runs them.
@@ -41,11 +42,22 @@ pub enum Who {
     Stranger = 7,
 }
 
+/// Which addresses a place has.
+#[derive(Clone, Copy, Debug)]
+enum Addresses {
+    /// One of 127.0.0.0/8 for each.
+    Loopback,
+    /// ::1 for all.
+    Ipv6,
+    /// Those of [`Networks`](super::namespaces::Networks).
+    Nat,
+}
+
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Place {
     number: u8,
-    ipv6: bool,
+    addresses: Addresses,
     media: RangeInclusive<u16>,
     directory: tempfile::TempDir,
     _lock: File,
@@ -61,7 +73,7 @@ impl Place {
         let first = FIRST_MEDIA_PORT + u16::from(number) * MEDIA_PORTS;
         Place {
             number,
-            ipv6: false,
+            addresses: Addresses::Loopback,
             media: first..=first + MEDIA_PORTS - 1,
             directory: tempfile::tempdir().unwrap(),
             _lock: lock,
@@ -82,9 +94,19 @@ impl Place {
     /// One where all addresses are ::1.
     pub fn take_ipv6() -> Place {
         Place {
-            ipv6: true,
+            addresses: Addresses::Ipv6,
             ..Place::take()
         }
+    }
+
+    /// One where phones are behind a NAT; an error says why this machine cannot have it.
+    pub fn take_nat() -> Result<(Place, Networks), String> {
+        let place = Place {
+            addresses: Addresses::Nat,
+            ..Place::take()
+        };
+        let networks = Networks::make(place.number)?;
+        Ok((place, networks))
     }
 
     /// The address of SIP of `who`.
@@ -95,10 +117,14 @@ impl Place {
 
     /// The IP address of `who`.
     pub fn ip(&self, who: Who) -> IpAddr {
-        if self.ipv6 {
-            IpAddr::V6(Ipv6Addr::LOCALHOST)
-        } else {
-            IpAddr::V4(Ipv4Addr::new(127, 77, self.number, who as u8))
+        match self.addresses {
+            Addresses::Loopback => IpAddr::V4(Ipv4Addr::new(127, 77, self.number, who as u8)),
+            Addresses::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            Addresses::Nat => match who {
+                Who::Ringdesk => IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+                Who::Carrier => IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3)),
+                _ => IpAddr::V4(Ipv4Addr::new(192, 168, 7, 4)),
+            },
         }
     }
 

@@ -319,9 +319,9 @@ pub fn requests<'a>(messages: &'a [Traced], sent: bool, method: &str) -> Vec<&'a
 /// True when somebody listens at `address` by UDP.
 fn is_bound(address: SocketAddr) -> bool {
     let table = if address.is_ipv6() {
-        "/proc/net/udp6"
+        "/proc/thread-self/net/udp6"
     } else {
-        "/proc/net/udp"
+        "/proc/thread-self/net/udp"
     };
     let hex = match address.ip() {
         std::net::IpAddr::V4(ip) => format!("{:08X}", u32::from_ne_bytes(ip.octets())),
