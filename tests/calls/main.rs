@@ -9,7 +9,7 @@ mod hours;
 mod ipv6;
 mod load;
 mod media;
-mod networks;
+mod nat;
 mod operations;
 mod ringing;
 mod support;

@@ -8,6 +8,5 @@ pub mod place;
 pub mod recorded;
 pub mod sipp;
 pub mod sound;
-pub mod tcp_caller;
 pub mod wait;
 pub mod wire;
