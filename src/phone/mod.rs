@@ -210,10 +210,14 @@ impl Phone {
                         .await;
                 }
                 Some(Event::Rejected { status, phrase, .. }) => {
+                    self.say_the_rest();
                     report(Progress::Refused(status, phrase));
                     return Ok(Heard::default());
                 }
-                Some(Event::Ended { .. }) => return Ok(Heard::default()),
+                Some(Event::Ended { .. }) => {
+                    self.say_the_rest();
+                    return Ok(Heard::default());
+                }
                 Some(other) => self.decline_all_but(other),
                 None => {
                     report(Progress::GaveUp);
@@ -265,6 +269,7 @@ impl Phone {
         loop {
             match self.next_event(answer_at).await? {
                 Some(Event::Cancelled { .. } | Event::Ended { .. }) => {
+                    self.say_the_rest();
                     report(Progress::HungUpThere);
                     return Ok((caller, Heard::default()));
                 }
@@ -300,6 +305,7 @@ impl Phone {
         loop {
             match self.next_event(Some(until)).await? {
                 Some(Event::Ended { .. } | Event::Cancelled { .. }) => {
+                    self.say_the_rest();
                     report(Progress::HungUpThere);
                     return task.stop().await;
                 }
@@ -329,7 +335,8 @@ impl Phone {
         Ok(())
     }
 
-    /// Sends what is still to be sent; a leg is over for us before its BYE has left.
+    /// Sends what is still to be sent; a leg is over for us before its BYE, or the answer to theirs,
+    /// has left.
     fn say_the_rest(&mut self) {
         while let Some(event) = self.user_agent.poll_event() {
             match event {
