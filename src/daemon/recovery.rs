@@ -35,6 +35,12 @@ pub(super) fn restore_users(engine: &mut Engine, database: &Path) -> anyhow::Res
 /// voicemail is for.
 pub(super) fn finish_recordings(snapshot: &Snapshot, outputs: &Outputs) {
     let audio = &snapshot.settings.store.audio;
+    if let Err(error) = std::fs::create_dir_all(audio) {
+        warn!(
+            "no voicemail can be stored: the directory {} cannot be made: {error}. Check [store] audio and who may write there.",
+            audio.display()
+        );
+    }
     let recovery = recording::recover(audio);
     for problem in &recovery.problems {
         warn!("a recording could not be recovered: {problem}");

@@ -271,6 +271,9 @@ impl Engine {
             Input::VoicemailPrepared { id, result } => {
                 self.voicemail_prepared(id);
                 if let Some(call) = self.voicemails.get(&id).copied() {
+                    if let Err(error) = &result {
+                        self.warn(now, format!("{call} cannot leave a voicemail: {error}"));
+                    }
                     self.call_event(call, call::Event::VoicemailPrepared(result), now);
                 }
             }
