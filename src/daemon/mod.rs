@@ -23,6 +23,7 @@ use crate::core::time::Mono;
 use crate::engine::{Engine, Input};
 use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
+use crate::notify::{Mailer, Retry, Sending};
 use crate::sip::transport::{Incoming, Limits, Transport};
 use crate::store::Store;
 
@@ -77,6 +78,8 @@ struct Daemon {
     outputs: Outputs,
     inputs: mpsc::Receiver<Input>,
     questions: mpsc::Sender<Input>,
+    /// Ends after the outputs, whose last notices it may still send.
+    _sending: Sending,
     _lock: DataLock,
 }
 
@@ -117,7 +120,16 @@ impl Daemon {
         let store = Store::open(database, &journal, |text| warn!("{text}"))?;
         let mut engine = engine;
         recovery::restore_users(&mut engine, database)?;
-        let outputs = Outputs::new(&snapshot, media, store, sender.clone());
+        let (mailer, sending) = Mailer::open(
+            &data_directory(&snapshot.settings.store).join("mail-queue"),
+            snapshot.settings.smtp.clone(),
+            Retry::default(),
+            |warning, text| match warning {
+                true => warn!("{text}"),
+                false => info!("{text}"),
+            },
+        )?;
+        let outputs = Outputs::new(&snapshot, media, store, mailer, sender.clone());
         recovery::finish_recordings(&snapshot, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
@@ -126,6 +138,7 @@ impl Daemon {
             outputs,
             inputs,
             questions: sender,
+            _sending: sending,
             _lock: lock,
         })
     }

@@ -16,6 +16,7 @@ use crate::engine::{Engine, Input, Output, Status};
 use crate::media::command::MediaEvent;
 use crate::media::recording;
 use crate::media::worker::MediaThreads;
+use crate::notify::Mailer;
 use crate::sip::transport::Transport;
 use crate::store::Store;
 
@@ -25,6 +26,7 @@ pub(super) struct Outputs {
     control: Option<Control>,
     media: MediaThreads,
     store: Store,
+    mailer: Mailer,
     audio: PathBuf,
     inputs: mpsc::Sender<Input>,
     drained: bool,
@@ -35,6 +37,7 @@ impl Outputs {
         snapshot: &Snapshot,
         media: MediaThreads,
         store: Store,
+        mailer: Mailer,
         inputs: mpsc::Sender<Input>,
     ) -> Outputs {
         Outputs {
@@ -42,6 +45,7 @@ impl Outputs {
             control: None,
             media,
             store,
+            mailer,
             audio: snapshot.settings.store.audio.clone(),
             inputs,
             drained: false,
@@ -57,7 +61,9 @@ impl Outputs {
     }
 
     /// Uses what a new configuration says, as far as that needs no restart.
-    pub(super) fn adopt(&mut self, _snapshot: &Snapshot) {}
+    pub(super) fn adopt(&mut self, snapshot: &Snapshot) {
+        self.mailer.configure(snapshot.settings.smtp.clone());
+    }
 
     /// True once the engine has drained.
     pub(super) fn have_drained(&self) -> bool {
@@ -88,7 +94,7 @@ impl Outputs {
                     record.kept = false;
                     self.complete(*record);
                 }
-                Output::Notify(_notice) => {}
+                Output::Notify(notice) => self.notify(notice),
                 Output::Resolve(target) => self.resolve(target),
                 Output::Tell { at, warning, text } => self.tell(at, warning, &text),
                 Output::Status { question, status } => self.answer(question, &status),
@@ -143,18 +149,30 @@ impl Outputs {
         });
     }
 
-    /// Row first, then the record beside the audio: a crash in between finds it unfinished, and does
-    /// both again.
-    pub(super) fn keep_voicemail(&self, record: VoicemailRecord, _notice: Option<Box<Notice>>) {
+    /// Row first, then the notice, then the record beside the audio: a crash in between finds it
+    /// unfinished, and does all again. A notice that is queued already is not queued again.
+    pub(super) fn keep_voicemail(&self, record: VoicemailRecord, notice: Option<Box<Notice>>) {
         let audio = self.audio.clone();
+        let mailer = self.mailer.clone();
         let row = Record::Voicemail(record.clone());
         let kept = self.store.keep_then(row, move || {
+            if let Some(notice) = notice {
+                queue(&mailer, &notice);
+            }
             if let Err(problem) = recording::complete(&audio, &record) {
                 error!("voicemail {}: {problem}", record.id);
             }
         });
         if !kept {
             error!("the disk is too slow for the journal: a voicemail waits for the next start");
+        }
+    }
+
+    /// The rows of the call are on the disk before its mail can be.
+    fn notify(&self, notice: Box<Notice>) {
+        let mailer = self.mailer.clone();
+        if !self.store.then(move || queue(&mailer, &notice)) {
+            error!("the disk is too slow for the journal: a mail about a missed call is lost");
         }
     }
 
@@ -177,6 +195,12 @@ impl Outputs {
             let flow = resolve::resolve(&target, &listening.unwrap_or_default()).await;
             let _ = inputs.send(Input::Resolved { target, flow }).await;
         });
+    }
+}
+
+fn queue(mailer: &Mailer, notice: &Notice) {
+    if let Err(problem) = mailer.queue(notice) {
+        error!("no mail about {}: {problem}", notice.conversation);
     }
 }
 

@@ -90,7 +90,7 @@ fn notice_of(snapshot: &Snapshot, record: &VoicemailRecord) -> Option<Box<Notice
         dialled: number.map(ToString::to_string).unwrap_or_default(),
         at: record.began,
         local: local_time(snapshot, channel, record.began),
-        detail: "left a voicemail, which a restart of the daemon cut short".to_owned(),
+        detail: "the daemon was restarted, and the recording ends there".to_owned(),
         voicemail: Some((record.seconds.unwrap_or_default(), audio)),
     }))
 }

@@ -51,7 +51,7 @@ impl Engine {
                     media: call.caller_media,
                 });
             }
-            Action::KeepVoicemail { length } => self.keep_voicemail(call, length),
+            Action::KeepVoicemail { length, why } => self.keep_voicemail(call, length, why),
             Action::DiscardVoicemail => {
                 if let Some(record) = call.voicemail.take() {
                     self.discard_voicemail(record);
@@ -262,7 +262,7 @@ impl Engine {
         });
     }
 
-    fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration) {
+    fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration, why: &str) {
         let Some(mut record) = call.voicemail.take() else {
             return;
         };
@@ -272,9 +272,8 @@ impl Engine {
         let audio = self.audio_directory().join(&record.file);
         let notice = (!record.notify.is_empty()).then(|| {
             let voicemail = Some((length.as_secs_f64(), audio));
-            Box::new(notice(call, "left a voicemail".to_owned(), voicemail))
+            Box::new(notice(call, why.to_owned(), voicemail))
         });
-        self.store(Record::Voicemail((*record).clone()));
         self.outputs
             .push_back(Output::KeepVoicemail(record, notice));
     }

@@ -26,6 +26,8 @@ pub(super) struct Journal {
     file: File,
     end: Position,
     unsynced: bool,
+    /// An append failed, and what it left behind could not be taken away.
+    torn: bool,
 }
 
 impl Journal {
@@ -50,6 +52,7 @@ impl Journal {
             file,
             end,
             unsynced: false,
+            torn: false,
         })
     }
 
@@ -68,9 +71,10 @@ impl Journal {
         if self.end.offset >= SEGMENT_OCTETS {
             self.begin_segment(self.end.segment.saturating_add(1))?;
         }
+        self.mend()?;
         if let Err(error) = self.file.write_all(lines) {
-            self.file.set_len(self.end.offset)?;
-            self.file.seek(SeekFrom::Start(self.end.offset))?;
+            self.torn = true;
+            self.mend()?;
             return Err(error);
         }
         self.end.offset = self.end.offset.saturating_add(lines.len() as u64);
@@ -90,6 +94,16 @@ impl Journal {
     pub fn go_on_after(&mut self, applied: Position) -> io::Result<()> {
         if self.end < applied {
             self.begin_segment(applied.segment.saturating_add(1))?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what a failed append left behind.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.end.offset)?;
+            self.file.seek(SeekFrom::Start(self.end.offset))?;
+            self.torn = false;
         }
         Ok(())
     }

@@ -54,10 +54,10 @@ pub struct Store {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A record on its way to the journal.
+/// On its way to the journal.
 struct Entry {
-    record: Record,
-    /// Called once the record is on the disk.
+    record: Option<Record>,
+    /// Called once the record, and all before it, are on the disk.
     then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -127,6 +127,7 @@ impl Store {
             parts,
             behind: None,
             synced: clock::mono(),
+            sync_failed: false,
             complain,
             closing: Arc::clone(&closing),
         };
@@ -145,20 +146,35 @@ impl Store {
     /// Takes a record in; never waits. Returns false where the disk has hung for so long that there
     /// is no room: the record is lost, and counted.
     pub fn keep(&self, record: Record) -> bool {
-        self.send(Entry { record, then: None })
+        self.send(Entry {
+            record: Some(record),
+            then: None,
+        })
     }
 
     /// Like [`Store::keep`]; `then` is called once the record is on the disk, on the thread of the
     /// journal.
     pub fn keep_then(&self, record: Record, then: impl FnOnce() + Send + 'static) -> bool {
-        let then = Some(Box::new(then) as Box<dyn FnOnce() + Send>);
-        self.send(Entry { record, then })
+        self.send(Entry {
+            record: Some(record),
+            then: Some(Box::new(then)),
+        })
+    }
+
+    /// Calls `then` once every record that was taken in before is on the disk, on the thread of the
+    /// journal. Returns false where there is no room: it is not called.
+    pub fn then(&self, then: impl FnOnce() + Send + 'static) -> bool {
+        self.send(Entry {
+            record: None,
+            then: Some(Box::new(then)),
+        })
     }
 
     fn send(&self, entry: Entry) -> bool {
         let records = self.records.as_ref();
+        let is_record = entry.record.is_some();
         let kept = records.is_some_and(|records| records.try_send(entry).is_ok());
-        if !kept {
+        if !kept && is_record {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
         kept
@@ -188,6 +204,8 @@ struct Journaling {
     behind: Option<Position>,
     /// When the journal was last put on the disk itself.
     synced: Mono,
+    /// That was told of.
+    sync_failed: bool,
     complain: Arc<dyn Fn(String) + Send + Sync>,
     /// Nobody waits any more.
     closing: Arc<AtomicBool>,
@@ -236,11 +254,21 @@ impl Journaling {
     }
 
     fn append(&mut self, entry: Entry, line: &mut Vec<u8>) {
-        let Entry { record, then } = entry;
+        let written = entry.record.is_none_or(|record| self.write(record, line));
+        if let Some(then) = entry.then
+            && written
+            && self.sync()
+        {
+            then();
+        }
+    }
+
+    /// Writes a record, however long the disk does not take it; false if the daemon ends meanwhile.
+    fn write(&mut self, record: Record, line: &mut Vec<u8>) -> bool {
         line.clear();
         if let Err(error) = serde_json::to_writer(&mut *line, &record) {
             (self.complain)(format!("a record could not be written down: {error}"));
-            return;
+            return false;
         }
         line.push(b'\n');
         let from = self.journal.end();
@@ -252,7 +280,7 @@ impl Journaling {
                 ));
             }
             if self.closing.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             std::thread::park_timeout(RETRY);
         }
@@ -260,19 +288,23 @@ impl Journaling {
             (self.complain)("the journal can be written again".to_owned());
         }
         self.tell(Some((from, record)));
-        if let Some(then) = then {
-            self.sync();
-            then();
-        }
+        true
     }
 
-    fn sync(&mut self) {
+    /// Puts the journal on the disk itself; false where that failed.
+    fn sync(&mut self) -> bool {
         self.synced = clock::mono();
-        if self.journal.is_unsynced()
-            && let Err(error) = self.journal.sync()
+        if !self.journal.is_unsynced() {
+            return true;
+        }
+        let synced = self.journal.sync();
+        if let Err(error) = &synced
+            && !self.sync_failed
         {
             (self.complain)(format!("the journal may not be on the disk: {error}"));
         }
+        self.sync_failed = synced.is_err();
+        synced.is_ok()
     }
 
     /// Tells the other thread of a record, and of all that it was not told of before.
@@ -314,10 +346,11 @@ impl Applier {
     fn run(mut self, parts: &Receiver<Part>) {
         while let Ok(first) = parts.recv() {
             let mut waiting = vec![first];
+            let until = clock::mono() + COLLECT;
             // What follows within a moment goes into the same transaction; of each row only the
             // latest is written.
             while waiting.len() < BATCH {
-                match parts.recv_timeout(COLLECT) {
+                match parts.recv_timeout(until.since(clock::mono())) {
                     Ok(part) => waiting.push(part),
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 }

@@ -199,6 +199,8 @@ pub enum Action {
     KeepVoicemail {
         /// Its length.
         length: Duration,
+        /// Why nobody talked to the caller: `nobody answered`.
+        why: &'static str,
     },
     /// The voicemail does not count: away with record and audio.
     DiscardVoicemail,

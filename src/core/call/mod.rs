@@ -612,7 +612,9 @@ impl Call {
         self.hang_up_caller(None);
         let seconds = length.as_secs_f64();
         if length >= SHORTEST_VOICEMAIL {
-            self.actions.push_back(Action::KeepVoicemail { length });
+            let why = describe_reason(reason);
+            self.actions
+                .push_back(Action::KeepVoicemail { length, why });
             let detail = format!("{}, voicemail of {seconds:.1} s", describe_reason(reason));
             self.finish(CallOutcome::Voicemail, detail, None);
         } else if why == RecordingEnd::Failed {

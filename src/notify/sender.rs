@@ -1,0 +1,456 @@
+//! The thread that sends what is queued, one mail at a time.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::{self, AsyncSmtpTransport};
+use lettre::{AsyncTransport, Tokio1Executor};
+use tokio::runtime::Runtime;
+
+use super::letter::{self, LetterError};
+use super::queue::{Queue, Queued};
+use super::{NotifyError, Retry};
+use crate::clock;
+use crate::core::id::ConversationId;
+use crate::core::record::Notice;
+use crate::core::snapshot::{SmtpSecurity, SmtpSettings};
+use crate::core::time::Mono;
+
+/// Notices that may wait: some days of a busy house without a mail server.
+const WAITING: usize = 50_000;
+
+/// How long a mail server may take to answer (RFC 5321 §4.5.3.2 allows more, for servers of 1989).
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often what was sent long ago is forgotten.
+const FORGET: Duration = Duration::from_secs(60 * 60);
+
+/// Codes that refuse us rather than a mail: authentication is required or failed (RFC 4954 §6).
+const ABOUT_US: [u16; 4] = [530, 534, 535, 538];
+
+/// What the thread and everybody else share.
+pub(super) struct Shared {
+    directory: PathBuf,
+    queue: Queue,
+    state: Mutex<State>,
+    wake: tokio::sync::Notify,
+    stopping: AtomicBool,
+    tell: Box<dyn Fn(bool, String) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    smtp: Option<SmtpSettings>,
+    /// What waits, and how it stands.
+    waiting: BTreeMap<ConversationId, Standing>,
+    /// Try the server at once, whatever it did before.
+    changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    failures: u32,
+    due: Mono,
+    /// How far it has come, where the disk did not take that.
+    unwritten: Option<Queued>,
+}
+
+impl Shared {
+    pub fn open(
+        directory: &Path,
+        smtp: Option<SmtpSettings>,
+        tell: Box<dyn Fn(bool, String) + Send + Sync>,
+    ) -> Result<Shared, NotifyError> {
+        let opened = Queue::open(directory);
+        let (queue, waiting) = opened.map_err(|source| NotifyError::Queue {
+            path: directory.to_owned(),
+            source,
+        })?;
+        let waiting = waiting.into_iter().map(|id| (id, Standing::default()));
+        Ok(Shared {
+            directory: directory.to_owned(),
+            queue,
+            state: Mutex::new(State {
+                smtp,
+                waiting: waiting.collect(),
+                changed: false,
+            }),
+            wake: tokio::sync::Notify::new(),
+            stopping: AtomicBool::new(false),
+            tell,
+        })
+    }
+
+    pub fn queue(&self, notice: &Notice) -> Result<(), NotifyError> {
+        let mut state = self.state();
+        let id = notice.conversation;
+        let known = state.waiting.contains_key(&id) || self.queue.is_done(id);
+        if state.smtp.is_none() || known || notice.to.is_empty() {
+            return Ok(());
+        }
+        if state.waiting.len() >= WAITING {
+            return Err(NotifyError::Full(state.waiting.len()));
+        }
+        let queued = Queued {
+            notice: notice.clone(),
+            queued: clock::wall(),
+            waiting: notice.to.clone(),
+            refused: Vec::new(),
+        };
+        self.queue
+            .write(&queued)
+            .map_err(|source| NotifyError::Queue {
+                path: self.directory.clone(),
+                source,
+            })?;
+        state.waiting.insert(id, Standing::default());
+        drop(state);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    pub fn configure(&self, smtp: Option<SmtpSettings>) {
+        let mut state = self.state();
+        if state.smtp != smtp {
+            state.smtp = smtp;
+            state.changed = true;
+            for standing in state.waiting.values_mut() {
+                standing.due = Mono::ZERO;
+            }
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The thread's own.
+pub(super) struct Sender {
+    shared: Arc<Shared>,
+    retry: Retry,
+    runtime: Runtime,
+    /// Failures in a row that were the server's and not a mail's, and until when it is left alone.
+    outage: u32,
+    pause_until: Mono,
+    forget_at: Mono,
+}
+
+/// What became of one attempt.
+enum Outcome {
+    Done,
+    /// Later, this one.
+    Again(String),
+    /// Later, all of them.
+    Outage(String),
+}
+
+impl Sender {
+    pub fn new(shared: Arc<Shared>, retry: Retry) -> Result<Sender, NotifyError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(NotifyError::Thread)?;
+        Ok(Sender {
+            shared,
+            retry,
+            runtime,
+            outage: 0,
+            pause_until: Mono::ZERO,
+            forget_at: clock::mono() + FORGET,
+        })
+    }
+
+    /// Sends until the daemon stops.
+    pub fn run(mut self) {
+        while !self.shared.is_stopping() {
+            let (next, smtp) = self.next();
+            let now = clock::mono();
+            match (next, smtp) {
+                (Some((id, due)), Some(smtp)) if due <= now => self.attempt(id, &smtp),
+                (Some((_, due)), Some(_)) => self.wait(due.min(self.forget_at)),
+                (None, _) | (_, None) => self.wait(self.forget_at),
+            }
+            if clock::mono() >= self.forget_at {
+                self.forget_at = clock::mono() + FORGET;
+                if let Err(error) = self.shared.queue.forget(clock::wall()) {
+                    (self.shared.tell)(true, format!("the mail queue cannot be tidied: {error}"));
+                }
+            }
+        }
+    }
+
+    /// What is to be sent next, and when.
+    fn next(&mut self) -> (Option<(ConversationId, Mono)>, Option<SmtpSettings>) {
+        let mut state = self.shared.state();
+        if std::mem::take(&mut state.changed) {
+            self.pause_until = Mono::ZERO;
+        }
+        let next = state
+            .waiting
+            .iter()
+            .min_by_key(|(id, standing)| (standing.due, **id))
+            .map(|(id, standing)| (*id, standing.due.max(self.pause_until)));
+        (next, state.smtp.clone())
+    }
+
+    fn wait(&self, until: Mono) {
+        let shared = &self.shared;
+        self.runtime.block_on(async {
+            let time = tokio::time::sleep_until(clock::instant(until).into());
+            tokio::select! {
+                () = shared.wake.notified() => {}
+                () = time => {}
+            }
+        });
+    }
+
+    fn attempt(&mut self, id: ConversationId, smtp: &SmtpSettings) {
+        let outcome = match self.read(id) {
+            Ok(queued) => self.send_all(queued, smtp),
+            Err(error) => {
+                self.warn(format!("mail {id} cannot be read, it is given up: {error}"));
+                self.finish(id, false)
+            }
+        };
+        match outcome {
+            Outcome::Done => self.server_works(),
+            Outcome::Again(problem) => {
+                self.server_works();
+                self.put_off(id, &problem);
+            }
+            Outcome::Outage(problem) => self.begin_outage(id, &problem),
+        }
+    }
+
+    fn read(&self, id: ConversationId) -> std::io::Result<Queued> {
+        let mut state = self.shared.state();
+        let unwritten = state.waiting.get_mut(&id);
+        match unwritten.and_then(|standing| standing.unwritten.take()) {
+            Some(queued) => Ok(queued),
+            None => self.shared.queue.read(id),
+        }
+    }
+
+    /// Sends to everybody who has not got it yet, each by a transaction of its own, so that one
+    /// address that is refused keeps it from nobody else.
+    fn send_all(&self, mut queued: Queued, smtp: &SmtpSettings) -> Outcome {
+        let id = queued.notice.conversation;
+        let age = clock::wall().since(queued.queued);
+        let mut again = None;
+        for address in queued.waiting.clone() {
+            if self.shared.is_stopping() {
+                return Outcome::Again("the daemon stops".to_owned());
+            }
+            match self.send(&queued, &address, smtp) {
+                Ok(()) => self.tell(format!("mail {id} was sent to {address}")),
+                Err(Failure::Mail(words)) => {
+                    self.warn(format!("mail {id} to {address} was refused: {words}"));
+                    queued.refused.push((address.clone(), words));
+                }
+                Err(Failure::Later(words) | Failure::Server(words))
+                    if age >= self.retry.give_up =>
+                {
+                    self.warn(format!("mail {id} to {address} is given up: {words}"));
+                    queued.refused.push((address.clone(), words));
+                }
+                Err(Failure::Later(words)) => {
+                    again = Some(words);
+                    continue;
+                }
+                Err(Failure::Server(words)) => return Outcome::Outage(words),
+            }
+            queued.waiting.retain(|waiting| *waiting != address);
+            self.remember(&queued);
+        }
+        match again {
+            Some(words) => Outcome::Again(words),
+            None => self.finish(id, queued.refused.is_empty()),
+        }
+    }
+
+    fn send(&self, queued: &Queued, address: &str, smtp: &SmtpSettings) -> Result<(), Failure> {
+        let message = letter::compose(queued, &smtp.from)?;
+        let sender = letter::mailbox(&smtp.from)?.email;
+        let receiver = letter::mailbox(address)?.email;
+        let envelope = Envelope::new(Some(sender), vec![receiver])
+            .map_err(|error| Failure::Mail(error.to_string()))?;
+        let transport = transport(smtp)?;
+        self.runtime
+            .block_on(transport.send_raw(&envelope, &message.formatted()))
+            .map(|_| ())
+            .map_err(Failure::from)
+    }
+
+    /// Who still waits, once somebody no longer does. The last one's end is the move of the file.
+    fn remember(&self, queued: &Queued) {
+        if queued.waiting.is_empty() && queued.refused.is_empty() {
+            return;
+        }
+        if let Err(error) = self.shared.queue.write(queued) {
+            self.warn(format!("the mail queue cannot be written: {error}"));
+            let mut state = self.shared.state();
+            if let Some(standing) = state.waiting.get_mut(&queued.notice.conversation) {
+                standing.unwritten = Some(queued.clone());
+            }
+        }
+    }
+
+    fn finish(&self, id: ConversationId, sent: bool) -> Outcome {
+        let queue = &self.shared.queue;
+        let moved = if sent {
+            queue.move_to_sent(id)
+        } else {
+            queue.move_to_failed(id)
+        };
+        if let Err(error) = moved {
+            // It stays known as done for this run, so that it is not sent again.
+            self.warn(format!("the mail queue cannot be written: {error}"));
+        }
+        self.shared.state().waiting.remove(&id);
+        Outcome::Done
+    }
+
+    fn put_off(&self, id: ConversationId, problem: &str) {
+        if self.shared.is_stopping() {
+            return;
+        }
+        let mut state = self.shared.state();
+        let Some(standing) = state.waiting.get_mut(&id) else {
+            return;
+        };
+        standing.failures = standing.failures.saturating_add(1);
+        let wait = self.retry.wait(standing.failures);
+        standing.due = clock::mono() + wait;
+        let first = standing.failures == 1;
+        drop(state);
+        if first {
+            let minutes = wait.as_secs() / 60;
+            self.warn(format!(
+                "mail {id} was put off, the next attempt is in {minutes} min: {problem}"
+            ));
+        }
+    }
+
+    /// Nothing is sent for a while, and another mail is tried first then: it may have been this one
+    /// that the server did not bear.
+    fn begin_outage(&mut self, id: ConversationId, problem: &str) {
+        let now = clock::mono();
+        self.outage = self.outage.saturating_add(1);
+        self.pause_until = now + self.retry.wait(self.outage);
+        let mut state = self.shared.state();
+        let waiting = state.waiting.len();
+        if let Some(standing) = state.waiting.get_mut(&id) {
+            standing.failures = standing.failures.saturating_add(1);
+            standing.due = now + self.retry.wait(standing.failures);
+        }
+        drop(state);
+        if self.outage == 1 {
+            self.warn(format!(
+                "mail cannot be sent, {waiting} wait in the queue: {problem}. Check [smtp]."
+            ));
+        }
+    }
+
+    fn server_works(&mut self) {
+        if std::mem::take(&mut self.outage) > 0 {
+            self.tell("mail is sent again".to_owned());
+        }
+    }
+
+    fn tell(&self, text: String) {
+        (self.shared.tell)(false, text);
+    }
+
+    fn warn(&self, text: String) {
+        (self.shared.tell)(true, text);
+    }
+}
+
+/// Why a mail was not sent.
+enum Failure {
+    /// It never will be.
+    Mail(String),
+    /// This one, later.
+    Later(String),
+    /// None can be now.
+    Server(String),
+}
+
+impl From<LetterError> for Failure {
+    fn from(error: LetterError) -> Failure {
+        Failure::Mail(error.to_string())
+    }
+}
+
+impl From<smtp::Error> for Failure {
+    fn from(error: smtp::Error) -> Failure {
+        let words = words(&error);
+        match error.status().map(u16::from) {
+            Some(code) if ABOUT_US.contains(&code) => Failure::Server(words),
+            Some(_) if error.is_permanent() => Failure::Mail(words),
+            Some(_) => Failure::Later(words),
+            None => Failure::Server(words),
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words = format!("{words}: {cause}");
+        source = cause.source();
+    }
+    words.replace(['\r', '\n'], " ")
+}
+
+fn transport(smtp: &SmtpSettings) -> Result<AsyncSmtpTransport<Tokio1Executor>, Failure> {
+    let host = smtp.host.as_str();
+    let verified = || TlsParameters::new(host.to_owned());
+    let tls = match (smtp.security, &smtp.credentials) {
+        (SmtpSecurity::Tls, _) => verified().map(Tls::Wrapper),
+        // A password leaves this machine encrypted or not at all.
+        (SmtpSecurity::Opportunistic, Some(_)) if !is_this_machine(host) => {
+            verified().map(Tls::Required)
+        }
+        // Whoever could show a false certificate could hide STARTTLS as well (RFC 7435 §3).
+        (SmtpSecurity::Opportunistic, _) => TlsParameters::builder(host.to_owned())
+            .dangerous_accept_invalid_certs(true)
+            .build()
+            .map(Tls::Opportunistic),
+    };
+    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+        .port(smtp.port)
+        .timeout(Some(PATIENCE))
+        .tls(tls?);
+    if let Some((name, password)) = &smtp.credentials {
+        builder = builder.credentials(Credentials::new(name.clone(), password.0.clone()));
+    }
+    Ok(builder.build())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
