@@ -132,7 +132,7 @@ const PARTS: &[Part] = &[
         ],
     ),
     edge("store", &["clock", "core"]),
-    edge("notify", &[]),
+    edge("notify", &["clock", "core"]),
     edge("control", &["core"]),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
     edge(
@@ -165,6 +165,7 @@ const PARTS: &[Part] = &[
             "media::prompt",
             "media::recording",
             "media::worker",
+            "notify",
             "sip::flow",
             "sip::transport",
             "store",
