@@ -40,8 +40,9 @@ const PREPARE_VOICEMAIL: Duration = Duration::from_secs(3);
 /// silence itself is noticed.
 const ASK_SILENT: Duration = Duration::from_secs(30);
 
-/// How long the recording's file may take to be complete after the call has ended.
-const COMPLETE_RECORDING: Duration = Duration::from_secs(10);
+/// How long the recording's file may take to be complete after the caller has left. Nobody waits for
+/// it, and a disk that stalls for half a minute costs no message.
+const COMPLETE_RECORDING: Duration = Duration::from_secs(60);
 
 /// One call.
 #[derive(Debug)]

@@ -43,6 +43,9 @@ const MAX_STEPS: usize = 400_000;
 /// transaction, and as much again for what it leads to.
 const MAX_REST: Duration = Duration::from_secs(400);
 
+/// How long a phone rings until it stops by itself: it may not have heard that it should.
+const RINGS: Duration = Duration::from_secs(240);
+
 /// How long a datagram is on its way at least.
 const LATENCY: Duration = Duration::from_millis(5);
 
@@ -505,6 +508,7 @@ impl World {
                     self.schedule(talks, Happening::Act(party, leg, Act::HangUp));
                 }
             }
+            Act::Reject(_) if state.standing == Standing::Talking => return,
             Act::Reject(status) => this.agent.reject(leg, status, &[], now),
             Act::HangUp => this.agent.hang_up(leg, None, now),
         }
@@ -1407,6 +1411,7 @@ impl World {
         let now = self.now.mono;
         self.parties[place].agent.provisional(leg, 180, now);
         self.take_events(place);
+        self.schedule(RINGS, Happening::Act(place, leg, Act::Reject(480)));
         match manner {
             Manner::Rings | Manner::Whims => {}
             Manner::Answers(after) => {
