@@ -1,7 +1,8 @@
 //! One daemon to one data directory.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -11,6 +12,9 @@ use super::ControlError;
 
 /// Octets of a process number that are read; it has 10 digits at most.
 const PROCESS_OCTETS: u64 = 16;
+
+/// The data directory is for its owner and group: who called, and what callers said, is private.
+const MODE: u32 = 0o750;
 
 /// Holds the data directory for this process; it ends with the process, however that ends.
 #[derive(Debug)]
@@ -29,7 +33,11 @@ impl DataLock {
             path: path.clone(),
             source,
         };
-        fs::create_dir_all(directory).map_err(failed)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(MODE)
+            .create(directory)
+            .map_err(failed)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -140,3 +140,12 @@ fn a_second_daemon_on_the_same_data_is_refused() {
     drop(first);
     DataLock::take(&data).unwrap();
 }
+
+#[test]
+fn who_called_is_for_the_owner_and_the_group_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("var/data");
+    DataLock::take(&data).unwrap();
+    let mode = std::fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(mode & 0o007, 0, "{mode:o}");
+}
