@@ -1,15 +1,11 @@
 //! SIP over TCP.
 
-use ringdesk::core::id::RandomSource;
-use ringdesk::sip::digest::Challenge;
-use ringdesk::sip::message::Method;
-
 use crate::support::cast::{caller, registered_phone, talk};
-use crate::support::daemon::{ALWAYS_OPEN, Daemon, password};
+use crate::support::daemon::{ALWAYS_OPEN, Daemon};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
 use crate::support::sipp::{header, requests};
-use crate::support::wire::{Wire, audio, in_dialog, invite, sdp};
+use crate::support::wire::{Wire, audio, in_dialog, invite, register, sdp};
 
 #[test]
 fn a_whole_call_from_a_trunk_over_tcp_split_at_every_byte() {
@@ -48,7 +44,7 @@ fn a_whole_call_to_a_phone_that_registered_over_tcp_split_at_every_byte() {
     let mut caller_line = Line::open(place.ip(Who::Carrier));
     let mut anna_line = Line::open(place.ip(Who::Anna));
     let mut anna = Wire::tcp_byte_by_byte(place.ip(Who::Anna), ringdesk);
-    register(&mut anna);
+    register(&mut anna, "anna");
     let mut carrier = caller(&place, &caller_line).start();
 
     let call = anna.request("INVITE");
@@ -70,33 +66,4 @@ fn a_whole_call_to_a_phone_that_registered_over_tcp_split_at_every_byte() {
     let calls = daemon.wait_for_calls(1);
     assert_eq!(calls[0].answered_by.as_deref(), Some("anna"));
     daemon.stop();
-}
-
-/// Registers the phone of Anna, with digest.
-fn register(anna: &mut Wire) {
-    let uri = format!("sip:{}", anna.remote());
-    let lines = |wire: &Wire, number: u32| {
-        let via = wire.via(&format!("register-{number}"));
-        format!(
-            "REGISTER {uri} SIP/2.0
-            Via: {via}
-            From: <sip:anna@ringdesk>;tag=anna
-            To: <sip:anna@ringdesk>
-            Call-ID: registration
-            CSeq: {number} REGISTER
-            Contact: <sip:anna@{};transport=tcp>
-            Expires: 3600
-            Max-Forwards: 70",
-            wire.local()
-        )
-    };
-    anna.send(&lines(anna, 1));
-    let asked = anna.response("401");
-    let challenge =
-        Challenge::choose(header(&asked, "WWW-Authenticate").into_iter(), None).unwrap();
-    let mut random = RandomSource::from_seed([7; 32]);
-    let secret = password("anna");
-    let shown = challenge.answer(("anna", &secret), (&Method::Register, &uri), 1, &mut random);
-    anna.send(&format!("{}\nAuthorization: {shown}", lines(anna, 2)));
-    anna.response("200");
 }

@@ -5,9 +5,12 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use ringdesk::core::id::RandomSource;
+use ringdesk::sip::digest::Challenge;
+use ringdesk::sip::message::Method;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::daemon::NUMBER;
+use super::daemon::{NUMBER, password};
 use super::sipp::header;
 use super::wait;
 
@@ -21,6 +24,8 @@ pub struct Wire {
     local: SocketAddr,
     remote: SocketAddr,
     kind: Kind,
+    /// Requests that came.
+    seen: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -63,6 +68,7 @@ impl Wire {
             local,
             remote,
             kind,
+            seen: Vec::new(),
         }
     }
 
@@ -76,12 +82,16 @@ impl Wire {
         self.remote
     }
 
-    /// A Via line of ours.
-    pub fn via(&self, branch: &str) -> String {
-        let transport = match self.kind {
+    fn transport(&self) -> &'static str {
+        match self.kind {
             Kind::Udp => "UDP",
             Kind::Tcp { .. } => "TCP",
-        };
+        }
+    }
+
+    /// A Via line of ours.
+    pub fn via(&self, branch: &str) -> String {
+        let transport = self.transport();
         format!(
             "SIP/2.0/{transport} {};branch=z9hG4bK{branch};rport",
             self.local
@@ -148,9 +158,21 @@ impl Wire {
         }
     }
 
+    /// The next request; one that is sent again over UDP counts once.
+    pub fn new_request(&mut self) -> String {
+        loop {
+            let message = self.receive();
+            assert!(!message.starts_with("SIP/2.0"), "{message}");
+            if !self.seen.contains(&message) {
+                self.seen.push(message.clone());
+                return message;
+            }
+        }
+    }
+
     /// Waits for a request of `method`.
     pub fn request(&mut self, method: &str) -> String {
-        let message = self.receive();
+        let message = self.new_request();
         assert!(message.starts_with(&format!("{method} ")), "{message}");
         let cseq = header(&message, "CSeq").unwrap();
         assert!(cseq.ends_with(&format!(" {method}")), "{cseq}");
@@ -252,4 +274,34 @@ pub fn audio(message: &str, ip: IpAddr) -> SocketAddr {
     let line = message.lines().find(|line| line.starts_with("m=audio "));
     let port = line.and_then(|line| line.split(' ').nth(1)).unwrap();
     SocketAddr::new(ip, port.parse().unwrap())
+}
+
+/// Registers a phone of `user`, with digest; returns the 200.
+pub fn register(wire: &mut Wire, user: &str) -> String {
+    let (local, remote) = (wire.local(), wire.remote());
+    let uri = format!("sip:{remote}");
+    let transport = wire.transport().to_lowercase();
+    let lines = |wire: &Wire, number: u32| {
+        let via = wire.via(&format!("register-{number}"));
+        format!(
+            "REGISTER {uri} SIP/2.0
+            Via: {via}
+            From: <sip:{user}@{remote}>;tag={user}
+            To: <sip:{user}@{remote}>
+            Call-ID: registration
+            CSeq: {number} REGISTER
+            Contact: <sip:{user}@{local};transport={transport}>
+            Expires: 3600
+            Max-Forwards: 70"
+        )
+    };
+    wire.send(&lines(wire, 1));
+    let asked = wire.response("401");
+    let challenge = header(&asked, "WWW-Authenticate").into_iter();
+    let challenge = Challenge::choose(challenge, None).unwrap();
+    let mut random = RandomSource::from_seed([7; 32]);
+    let (secret, asked) = (password(user), (&Method::Register, uri.as_str()));
+    let shown = challenge.answer((user, &secret), asked, 1, &mut random);
+    wire.send(&format!("{}\nAuthorization: {shown}", lines(wire, 2)));
+    wire.response("200")
 }
