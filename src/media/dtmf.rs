@@ -54,7 +54,22 @@ impl Event {
     }
 }
 
+/// Which press a packet belongs to: its source and the timestamp that all packets of a press share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PressId {
+    ssrc: u32,
+    timestamp: u32,
+}
+
 impl KeyReader {
+    /// The press that was seen last, whether it has ended or not.
+    pub fn last_press(&self) -> Option<PressId> {
+        let Press {
+            ssrc, timestamp, ..
+        } = self.last?;
+        Some(PressId { ssrc, timestamp })
+    }
+
     /// Takes one packet; the key if this is the first that is seen of its press.
     pub fn handle(&mut self, header: &Header, payload: &[u8]) -> Option<char> {
         let event = Event::read(payload)?;

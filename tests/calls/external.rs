@@ -80,6 +80,11 @@ fn a_mobile_that_presses_1_gets_the_call() {
         (&mut caller_line, to_caller),
         (&mut mobile_line, to_mobile),
     );
+    let keys = caller_line.packets();
+    assert!(
+        keys.iter().all(|packet| packet.payload_type == 0),
+        "the key that accepts is not for the caller"
+    );
     carrier.cue();
     carrier.finish();
     mobile.finish();

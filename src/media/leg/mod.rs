@@ -21,7 +21,7 @@ use crate::core::time::{Mono, Now};
 use crate::media::command::{
     Agreement, Codec, Direction, MediaCounters, MediaEvent, MediaId, RecordingEnd,
 };
-use crate::media::dtmf::KeyReader;
+use crate::media::dtmf::{KeyReader, PressId};
 use crate::media::g711::transcode;
 use crate::media::rtp::rtcp::Report;
 use crate::media::rtp::{Datagram, HEADER_LENGTH, Header, Packet, Reception, demultiplex};
@@ -53,6 +53,9 @@ pub struct MediaLeg {
     reception: Option<Reception>,
     lost_earlier: u64,
     keys: KeyReader,
+    /// The press under way when this leg's bridge changed: it was meant for us, so that none of it,
+    /// its end included, goes to the other side.
+    kept_press: Option<PressId>,
     outgoing: Outgoing,
     playing: Option<Playing>,
     take: Option<Take>,
@@ -140,6 +143,7 @@ impl MediaLeg {
             reception: None,
             lost_earlier: 0,
             keys: KeyReader::default(),
+            kept_press: None,
             outgoing: Outgoing::new(seed, now.mono),
             playing: None,
             take: None,
@@ -199,6 +203,7 @@ impl MediaLeg {
     /// Says that packets of another leg are forwarded from now on, or are not.
     pub fn switch(&mut self, now: Mono) {
         self.pass(now);
+        self.kept_press = self.keys.last_press();
         if self.playing.is_none() {
             self.outgoing.switch();
         }
@@ -421,7 +426,12 @@ impl MediaLeg {
                 if let Some(digit) = self.keys.handle(&header, payload) {
                     self.press(digit);
                 }
-                What::Event
+                let press = self.keys.last_press();
+                if press.is_some() && press == self.kept_press {
+                    What::Nothing
+                } else {
+                    What::Event
+                }
             }
             Meaning::ComfortNoise | Meaning::NotAgreed => What::Nothing,
         };

@@ -380,6 +380,25 @@ fn keys_pass_a_bridge_under_the_number_that_the_other_side_knows() {
 }
 
 #[test]
+fn the_rest_of_a_key_pressed_before_the_bridge_stays_with_us_and_the_next_key_passes() {
+    let (mut a, mut b) = (leg(&agreement()), leg(&agreement()));
+    let press = |number: u16, timestamp: u32, payload: &[u8]| {
+        let mut datagram = datagram(number, 101, payload);
+        datagram[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        datagram
+    };
+    let first = press(0, 800, &[1, 10, 0, 160]);
+    assert!(a.handle_datagram(address(REMOTE), &first, at(0)).is_some());
+    a.switch(at(20));
+    b.switch(at(20));
+    let end = press(1, 800, &[1, 0x8a, 3, 32]);
+    assert_eq!(carry(&mut a, &mut b, &end, at(40)), None);
+    let next = press(2, 8_000, &[2, 10, 0, 160]);
+    let carried = carry(&mut a, &mut b, &next, at(1_000)).unwrap();
+    assert_eq!(read(&carried).1, [2, 10, 0, 160]);
+}
+
+#[test]
 fn what_the_other_side_cannot_take_leaves_no_gap() {
     let (mut a, mut b) = (
         leg(&agreement()),
