@@ -72,6 +72,10 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(
     include_str!("../../migrations/0001_initial.sql"),
 )];
 
+/// Pages (of 4 KiB) that the write-ahead log holds before it goes into the database: 32 MiB. Pages of
+/// an index are written again and again, and only the last of each is worth copying.
+const CHECKPOINT_PAGES: u32 = 8192;
+
 /// Opens the database for writing and brings its tables up to date.
 async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
     let failed = |source| StoreError::Open {
@@ -84,6 +88,7 @@ async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         // The journal is what survives a power cut; the database may lose its last commits.
         .synchronous(SqliteSynchronous::Normal)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         .connect()
         .await
         .map_err(failed)?;

@@ -67,6 +67,7 @@ impl Batch {
         for rows in calls.chunks(ROWS) {
             calls_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }
@@ -74,6 +75,7 @@ impl Batch {
         for rows in legs.chunks(ROWS) {
             legs_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }
@@ -81,12 +83,14 @@ impl Batch {
         for rows in conversations.chunks(ROWS) {
             conversations_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }
         for rows in self.assignments.chunks(ROWS) {
             assignments_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }
@@ -94,12 +98,14 @@ impl Batch {
         for rows in voicemails.chunks(ROWS) {
             voicemails_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }
         for rows in self.decisions.chunks(ROWS) {
             decisions_statement(rows)
                 .build()
+                .persistent(false)
                 .execute(&mut *connection)
                 .await?;
         }

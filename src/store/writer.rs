@@ -9,9 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
-};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -34,6 +32,11 @@ const IN_MEMORY: usize = 4_096;
 
 /// Records to a transaction.
 const BATCH: usize = 512;
+
+/// How long records gather before they are written to the journal together: a call makes some ten of
+/// them at three moments, and each writing by itself would wake a thread. Less than [`SYNC`], so that
+/// what a crash can take stays the same.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// How long records are collected into one transaction: soon enough for `explain` a moment after the
 /// call, rare enough to cost little.
@@ -190,6 +193,9 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.records = None;
         self.closing.store(true, Ordering::Relaxed);
+        for thread in &self.threads {
+            thread.thread().unpark();
+        }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -213,22 +219,23 @@ struct Journaling {
 
 impl Journaling {
     fn run(mut self, records: &Receiver<Entry>) {
-        let mut lines = Vec::new();
+        let mut gathered = Gathered::default();
         loop {
-            let idle = if self.journal.is_unsynced() || self.behind.is_some() {
+            let first = if self.journal.is_unsynced() || self.behind.is_some() {
                 records.recv_timeout(SYNC)
             } else {
                 records.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
-            match idle {
+            match first {
                 Ok(entry) => {
-                    self.append(entry, &mut lines);
-                    for _ in 1..BATCH {
-                        match records.try_recv() {
-                            Ok(entry) => self.append(entry, &mut lines),
-                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                        }
+                    if entry.then.is_none() {
+                        rest(GATHER, &self.closing);
                     }
+                    self.gather(entry, &mut gathered);
+                    for entry in records.try_iter().take(BATCH) {
+                        self.gather(entry, &mut gathered);
+                    }
+                    self.append(&mut gathered);
                     // On a busy day no record is long in coming, and there is no pause to do it in.
                     if clock::mono().since(self.synced) >= SYNC {
                         self.sync();
@@ -253,27 +260,36 @@ impl Journaling {
         }
     }
 
-    fn append(&mut self, entry: Entry, line: &mut Vec<u8>) {
-        let written = entry.record.is_none_or(|record| self.write(record, line));
+    /// Adds to what is appended next; where somebody waits, it is on the disk afterwards.
+    fn gather(&mut self, entry: Entry, gathered: &mut Gathered) {
+        let gathers = entry
+            .record
+            .is_none_or(|record| self.write_down(record, gathered));
         if let Some(then) = entry.then
-            && written
+            && gathers
+            && self.append(gathered)
             && self.sync()
         {
             then();
         }
     }
 
-    /// Writes a record, however long the disk does not take it; false if the daemon ends meanwhile.
-    fn write(&mut self, record: Record, line: &mut Vec<u8>) -> bool {
-        line.clear();
-        if let Err(error) = serde_json::to_writer(&mut *line, &record) {
+    fn write_down(&mut self, record: Record, gathered: &mut Gathered) -> bool {
+        if let Err(error) = gathered.add(record) {
             (self.complain)(format!("a record could not be written down: {error}"));
             return false;
         }
-        line.push(b'\n');
-        let from = self.journal.end();
+        true
+    }
+
+    /// Appends what was gathered; false if the daemon ended before the disk took it.
+    fn append(&mut self, gathered: &mut Gathered) -> bool {
+        if gathered.records.is_empty() {
+            return true;
+        }
         let mut complained = false;
-        while let Err(error) = self.journal.append(line) {
+        let mut from = self.journal.end();
+        while let Err(error) = self.journal.append(&gathered.lines) {
             if !std::mem::replace(&mut complained, true) {
                 (self.complain)(format!(
                     "the journal cannot be written, calls go on: {error}"
@@ -287,7 +303,18 @@ impl Journaling {
         if complained {
             (self.complain)("the journal can be written again".to_owned());
         }
-        self.tell(Some((from, record)));
+        // All of it is in one segment, which may be a new one.
+        let end = self.journal.end();
+        let begin = end.offset.saturating_sub(gathered.lines.len() as u64);
+        gathered.lines.clear();
+        for (record, length) in gathered.records.drain(..) {
+            let until = Position {
+                segment: end.segment,
+                offset: begin.saturating_add(length as u64),
+            };
+            self.tell(Some((from, until, record)));
+            from = until;
+        }
         true
     }
 
@@ -308,18 +335,17 @@ impl Journaling {
     }
 
     /// Tells the other thread of a record, and of all that it was not told of before.
-    fn tell(&mut self, record: Option<(Position, Record)>) {
-        let until = self.journal.end();
+    fn tell(&mut self, record: Option<(Position, Position, Record)>) {
         let part = match (self.behind, record) {
             (None, None) => return,
-            (None, Some((from, record))) => Part {
+            (None, Some((from, until, record))) => Part {
                 from,
                 until,
                 record: Some(record),
             },
-            (Some(from), _) => Part {
+            (Some(from), record) => Part {
                 from,
-                until,
+                until: record.map_or(self.journal.end(), |(_, until, _)| until),
                 record: None,
             },
         };
@@ -328,6 +354,34 @@ impl Journaling {
             Ok(()) => self.behind = None,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.behind = Some(from),
         }
+    }
+}
+
+/// Records on their way into the journal together.
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<u8>,
+    /// Each with the length of `lines` after it.
+    records: Vec<(Record, usize)>,
+}
+
+impl Gathered {
+    fn add(&mut self, record: Record) -> Result<(), serde_json::Error> {
+        let before = self.lines.len();
+        if let Err(error) = serde_json::to_writer(&mut self.lines, &record) {
+            self.lines.truncate(before);
+            return Err(error);
+        }
+        self.lines.push(b'\n');
+        self.records.push((record, self.lines.len()));
+        Ok(())
+    }
+}
+
+/// Lets more come, unless the daemon ends.
+fn rest(time: Duration, closing: &AtomicBool) {
+    if !closing.load(Ordering::Relaxed) {
+        std::thread::park_timeout(time);
     }
 }
 
@@ -345,15 +399,13 @@ struct Applier {
 impl Applier {
     fn run(mut self, parts: &Receiver<Part>) {
         while let Ok(first) = parts.recv() {
-            let mut waiting = vec![first];
-            let until = clock::mono() + COLLECT;
             // What follows within a moment goes into the same transaction; of each row only the
             // latest is written.
-            while waiting.len() < BATCH {
-                match parts.recv_timeout(until.since(clock::mono())) {
-                    Ok(part) => waiting.push(part),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-                }
+            let mut waiting = vec![first];
+            waiting.extend(parts.try_iter().take(BATCH));
+            if waiting.len() < BATCH {
+                rest(COLLECT, &self.closing);
+                waiting.extend(parts.try_iter().take(BATCH));
             }
             self.apply_patiently(&waiting);
         }

@@ -157,10 +157,9 @@ fn connect(
 fn open(address: SocketAddr) -> io::Result<System> {
     let socket = System::new(
         Domain::for_address(address),
-        Type::DGRAM,
+        Type::DGRAM.nonblocking(),
         Some(Protocol::UDP),
     )?;
-    socket.set_nonblocking(true)?;
     // Marking fails in some containers; unmarked audio is better than none.
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

@@ -34,9 +34,9 @@ const MAX_BURST: usize = 32;
 /// Sockets that one poll reports at most; the rest come with the next.
 const MAX_READY: usize = 1024;
 
-/// After packets have been served the thread rests until the next multiple of this, so that with
-/// many calls one wake serves all packets that came meanwhile. Adds half of it to a packet's way on
-/// average; frames of prompts lie on the same grid.
+/// After packets have been served, or a command has come, the thread rests until the next multiple of
+/// this, so that with many calls one wake serves all packets and commands that came meanwhile. Adds
+/// half of it to a packet's way on average; frames of prompts lie on the same grid.
 const REST: Duration = Duration::from_millis(4);
 
 /// The shortest wait that a poll can do; below it the thread parks.
@@ -114,16 +114,16 @@ impl MediaThread {
             self.legs.run_timers(clock::mono(), &mut self.buffer[..]);
             self.wait(&mut ready);
             let now = clock::mono();
-            let served = self.serve(&ready, now);
-            if served && self.unfinished.is_empty() {
+            self.serve(&ready, now);
+            if !ready.is_empty() && self.unfinished.is_empty() {
                 self.rest(now);
             }
         }
         self.legs.close_all(&mut self.buffer[..]);
     }
 
-    /// Takes what has come on every socket that has something; true if any had.
-    fn serve(&mut self, ready: &Events, now: Mono) -> bool {
+    /// Takes what has come on every socket that has something.
+    fn serve(&mut self, ready: &Events, now: Mono) {
         std::mem::swap(&mut self.turn, &mut self.unfinished);
         let sockets = ready.iter().map(|event| event.token());
         self.turn.extend(sockets.filter(|&token| token != WAKE));
@@ -138,9 +138,7 @@ impl MediaThread {
                 self.unfinished.push(token);
             }
         }
-        let served = !self.turn.is_empty();
         self.turn.clear();
-        served
     }
 
     /// Does what was asked; false once nobody can ask any more.
@@ -181,7 +179,7 @@ impl MediaThread {
         }
     }
 
-    /// Lets packets gather until the next multiple of [`REST`], or the next timer.
+    /// Lets packets and commands gather until the next multiple of [`REST`], or the next timer.
     fn rest(&self, served_at: Mono) {
         let grid = REST.as_nanos() as u64;
         let until = Mono::from_nanos((served_at.as_nanos() / grid + 1) * grid);
