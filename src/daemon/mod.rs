@@ -314,10 +314,11 @@ impl Daemon {
                     self.snapshot.version
                 );
                 let errors = diagnostics.errors.len();
+                let noun = if errors == 1 { "error" } else { "errors" };
                 self.outputs.tell_watchers(
                     clock::wall(),
                     true,
-                    &format!("the reload was refused ({errors} errors: ringdesk check)"),
+                    &format!("the reload was refused ({errors} {noun}: ringdesk check)"),
                 );
                 self.engine
                     .handle(Input::ReloadRefused { errors }, clock::now());

@@ -134,6 +134,11 @@ working_hours = {{ voicemail = "brief" }}
 
     /// Calls from outside, speaks, and hangs up after five seconds.
     pub fn leave_voicemail(&self) {
+        self.call("5");
+    }
+
+    /// Calls from outside, speaks, and hangs up that many seconds after the answer.
+    pub fn call(&self, seconds: &str) {
         let words = self.path("caller.wav");
         let words = words.to_str().unwrap();
         self.told(&[
@@ -143,7 +148,7 @@ working_hours = {{ voicemail = "brief" }}
             "--play",
             words,
             "--seconds",
-            "5",
+            seconds,
         ]);
     }
 

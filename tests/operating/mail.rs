@@ -178,3 +178,23 @@ fn a_voicemail_is_mailed_once_although_the_daemon_is_killed() {
     house.stop();
     assert_eq!(server.mails().len(), 2);
 }
+
+#[test]
+fn a_missed_call_is_mailed_without_audio() {
+    let Some(mut server) = MailServer::new() else {
+        return;
+    };
+    server.start();
+    let mut house = House::new(&format!(
+        "[smtp]\nserver = \"smtp://127.0.0.1:{}\"\nfrom = \"ringdesk@example.com\"",
+        server.port
+    ));
+    house.start();
+    house.call("1");
+    let mail = server.wait_for_mails(1)[0].replace("\r\n", "\n");
+    let subject = "Subject: Missed call from +4790000000 to main-line\n";
+    assert!(mail.contains(subject), "{mail}");
+    assert!(!mail.contains("audio/wav"), "{mail}");
+    assert!(mail.contains("no message left"), "{mail}");
+    house.stop();
+}
