@@ -91,6 +91,12 @@ fn two_hundred_calls_at_once_all_succeed_and_leave_nothing_behind() {
         let now = held(&daemon);
         (now.0 <= handles && now.1 <= threads).then_some(())
     });
+    let status = daemon.status();
+    assert_eq!(status.calls_taken, CALLS as u64 + 1);
+    assert!(status.calls.is_empty(), "{:?}", status.calls);
+    assert_eq!(status.ports.0, 0, "port pairs in use");
+    let busy = status.users.iter().filter(|user| user.busy.is_some());
+    assert_eq!(busy.count(), 0, "users on a call");
     assert_eq!(daemon.times_said(" WARN "), warned);
     daemon.stop();
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ringdesk::engine::Status;
 use ringdesk::store::{Reader, Voicemail};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row};
@@ -207,6 +208,11 @@ impl Daemon {
     /// Waits until the process has ended by itself.
     pub fn wait_for_end(&mut self) -> ExitStatus {
         wait::until("the end of the daemon", || self.child.try_wait().unwrap())
+    }
+
+    /// How it says that it is.
+    pub fn status(&self) -> Status {
+        ringdesk::control::status(&self.data).unwrap()
     }
 
     /// The voicemails that are kept and complete.
