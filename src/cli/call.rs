@@ -82,6 +82,7 @@ async fn call(arguments: &Call) -> anyhow::Result<ExitCode> {
         stay: Duration::from_secs(arguments.seconds),
         patience: PATIENCE,
     };
+    println!("calling {} at {}", outgoing.target, outgoing.server);
     let mut answered = false;
     let heard = phone
         .call(outgoing, |progress| {

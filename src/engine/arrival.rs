@@ -1,6 +1,5 @@
 //! A call arrives: who sends it, what was dialled, who calls; then it is decided.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,7 +19,7 @@ use crate::core::routing::refusal::{self, Dialled};
 use crate::core::routing::{
     Decision, Facts, Kind, Outcome, Request as Asked, Selection, To, words,
 };
-use crate::core::snapshot::{CallerFrom, NumberFrom, Snapshot, Trunk};
+use crate::core::snapshot::{CallerFrom, NumberFrom, Protocol, Snapshot, Trunk};
 use crate::core::time::{Now, Wall};
 use crate::media::sdp;
 use crate::sip::flow::Flow;
@@ -66,7 +65,7 @@ impl Engine {
             return;
         }
         let snapshot = Arc::clone(&self.snapshot);
-        let origin = match trunk_of(&snapshot, flow.remote) {
+        let origin = match trunk_of(&snapshot, &flow) {
             Some(trunk) => Origin::Trunk(trunk.name.clone()),
             None => match self.registrar.authenticate(request, &snapshot, now) {
                 Ok(user) => Origin::User(user),
@@ -341,7 +340,10 @@ impl Engine {
         let caller = caller_through_trunk(request, trunk);
         let to = match number {
             Some(number) => number.to_string(),
-            None => dialled.request_uri.clone().unwrap_or_default(),
+            None => {
+                let text = dialled.request_uri.as_deref().unwrap_or_default();
+                text.chars().take(UNREAD_CHARACTERS).collect()
+            }
         };
         let asked = Asked {
             kind: Kind::Call,
@@ -421,14 +423,18 @@ struct Beginning<'a> {
 
 /// The trunk that `source` may send calls for: the most specific network wins, and of two equal
 /// ones that which names the port.
-pub(super) fn trunk_of(snapshot: &Snapshot, source: SocketAddr) -> Option<&Trunk> {
+///
+/// A TCP connection leaves from any port, so the port of a peer is asked of UDP alone.
+pub(super) fn trunk_of<'a>(snapshot: &'a Snapshot, flow: &Flow) -> Option<&'a Trunk> {
+    let source = flow.remote;
+    let any_port = flow.protocol == Protocol::Tcp;
     snapshot
         .trunks
         .iter()
         .flat_map(|trunk| trunk.peers.iter().map(move |peer| (trunk, peer)))
         .filter(|(_, peer)| {
             peer.network.contains(&source.ip())
-                && peer.port.is_none_or(|port| port == source.port())
+                && (any_port || peer.port.is_none_or(|port| port == source.port()))
         })
         .max_by_key(|(_, peer)| (peer.network.prefix_len(), peer.port.is_some()))
         .map(|(trunk, _)| trunk)
@@ -543,6 +549,9 @@ fn caller_from_phone(snapshot: &Snapshot, user: &UserName) -> Caller {
 
 /// Longest name of a caller that is kept and shown; phones show about 30 characters.
 const NAME_CHARACTERS: usize = 80;
+
+/// Longest dialled text that is kept where it is no number of ours; a number has 16 characters.
+const UNREAD_CHARACTERS: usize = 64;
 
 /// A caller's name is somebody's text: one line, no control characters, bounded.
 fn clean_name(name: &str) -> String {

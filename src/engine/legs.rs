@@ -559,8 +559,10 @@ impl Engine {
                     }
                     used.leg = Some(leg);
                 }
+                let direction = agreement.direction;
                 self.agree(leg, agreement);
                 self.call_event(call, call::Event::LegAnswered { leg, digits }, now);
+                self.hold_changed(leg, direction, now);
             }
             Err(error) => {
                 if let Some(user) = entry.user.clone() {
