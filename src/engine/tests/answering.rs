@@ -6,6 +6,7 @@ use crate::core::record::{CallOutcome, ConversationItem};
 use crate::core::sample;
 use crate::core::snapshot::{CallerShown, External, Outbound, Protocol, Snapshot, Strategy};
 use crate::media::command::{Codec, Direction, MediaCommand, MediaEvent};
+use crate::sip::flow::ConnectionId;
 use crate::sip::message::{Message, NameAddr, Uri};
 
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -282,6 +283,29 @@ fn a_fault_in_a_media_thread_ends_the_conversation_and_frees_the_user() {
         world.run(seconds(1));
         assert!(world.is_over(caller) && !world.is_talking("anna"));
         assert_eq!(world.outcome(), CallOutcome::Answered);
+    }
+}
+
+#[test]
+fn a_whole_call_over_tcp() {
+    let mut world = World::new(ringing(Strategy::RingAll, &["anna", "bjorn"]));
+    world.register_over_tcp("anna");
+    world.register_over_tcp("bjorn");
+    world.parties[CARRIER].connection = Some(ConnectionId(99));
+    world.manner("anna", Manner::Answers(seconds(2)));
+    let caller = world.call();
+    world.run(seconds(30));
+    assert!(world.is_talking("anna") && !world.is_ringing("bjorn"));
+    assert_eq!(world.messages("daemon", "anna", "INVITE").len(), 1);
+    world.caller_hangs_up(caller);
+    assert_eq!(world.outcome(), CallOutcome::Answered);
+    for party in ["carrier", "anna", "bjorn"] {
+        for sent in world.messages("daemon", party, "") {
+            if let Message::Request(request) = &sent.message {
+                let via = request.headers.top_via().unwrap();
+                assert_eq!(via.protocol, "TCP", "{}", title(&sent.message));
+            }
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::party::{Manner, Standing};
 use super::world::*;
-use crate::core::record::CallOutcome;
+use crate::core::record::{CallOutcome, Record};
 use crate::core::snapshot::Strategy;
-use crate::engine::Input;
+use crate::engine::{Engine, Environment, Input};
 
 #[test]
 fn a_call_keeps_the_configuration_that_it_began_with() {
@@ -105,6 +105,58 @@ fn a_stop_ends_every_call_properly() {
         };
         assert_eq!(world.call_row().outcome, Some(expected), "{after} ms");
     }
+}
+
+#[test]
+fn a_phone_that_registered_before_a_restart_still_rings() {
+    let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
+    let registrations = world.records.iter().filter_map(|record| match record {
+        Record::Registered(registration) => Some(registration.clone()),
+        _ => None,
+    });
+    let registrations: Vec<_> = registrations.collect();
+    assert_eq!(registrations.len(), 1);
+    world.run(seconds(40));
+    let snapshot = Arc::clone(&world.snapshot);
+    world.engine = Engine::new(snapshot, Environment::default(), [9; 32], world.now);
+    world.engine.restore(registrations, Vec::new(), world.now);
+    world.manner("anna", Manner::Answers(seconds(1)));
+    let caller = world.call();
+    world.run(seconds(3));
+    assert!(world.is_talking("anna"));
+    world.caller_hangs_up(caller);
+    assert_eq!(world.outcome(), CallOutcome::Answered);
+}
+
+#[test]
+fn status_tells_what_each_call_does() {
+    let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
+    world.manner("anna", Manner::Answers(seconds(1)));
+    let talking = world.call();
+    world.run(seconds(3));
+    let ringing = world.call();
+    world.run(seconds(1));
+    let waiting = world.call();
+    world.run(seconds(1));
+    world.tell(Input::StatusAsked { question: 7 });
+    let status = world.statuses.pop().expect("a status");
+    let doing: Vec<&str> = status.calls.iter().map(|call| &*call.doing).collect();
+    assert_eq!(
+        doing,
+        [
+            "talks to anna",
+            "ringing bjorn",
+            "waits for somebody to become free"
+        ]
+    );
+    for caller in [talking, ringing, waiting] {
+        world.caller_hangs_up(caller);
+    }
+    world.finish();
+    world.tell(Input::StatusAsked { question: 8 });
+    let status = world.statuses.pop().expect("a status");
+    assert!(status.calls.is_empty());
+    assert_eq!(status.ports.0, 0, "ports in use");
 }
 
 fn ringing_nobody() -> crate::core::snapshot::Snapshot {

@@ -18,7 +18,7 @@ use crate::core::routing::Busy;
 use crate::core::sample;
 use crate::core::snapshot::{Protocol, Secret, Snapshot, Strategy, User};
 use crate::core::time::{Mono, Now};
-use crate::engine::{Engine, Environment, Input, Output};
+use crate::engine::{Engine, Environment, Input, Output, Status};
 use crate::media::command::{
     Direction, MediaCommand, MediaCounters, MediaEvent, MediaId, RecordingEnd,
 };
@@ -143,6 +143,7 @@ pub struct World {
     pub notices: Vec<Notice>,
     pub told: Vec<String>,
     pub drained: bool,
+    pub statuses: Vec<Status>,
     registering: BTreeMap<(usize, RequestId), bool>,
     ladder: Vec<String>,
     next_leg: u128,
@@ -224,6 +225,7 @@ impl World {
             notices: Vec::new(),
             told: Vec::new(),
             drained: false,
+            statuses: Vec::new(),
             registering: BTreeMap::new(),
             ladder: Vec::new(),
             next_leg: 1,
@@ -1142,7 +1144,7 @@ impl World {
                     self.ladder_line(&format!("          | {text}"));
                     self.told.push(text);
                 }
-                Output::Status { .. } => {}
+                Output::Status { status, .. } => self.statuses.push(*status),
                 Output::Drained => self.drained = true,
             }
         }
