@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod engine;
 pub mod media;
 pub mod notify;
+pub mod outgoing;
 pub mod phone;
 pub mod sip;
 pub mod store;

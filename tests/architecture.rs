@@ -134,6 +134,8 @@ const PARTS: &[Part] = &[
     edge("store", &["clock", "core"]),
     edge("notify", &["clock", "core"]),
     edge("control", &["core"]),
+    // Customer agents and webhooks ask with it.
+    edge("outgoing", &["clock", "core"]),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
     edge(
         "phone",
