@@ -15,8 +15,9 @@ use ringdesk::core::routing::{
 };
 use ringdesk::core::schedule::{Overnight, Schedule, ScheduleParts, Weekly};
 use ringdesk::core::snapshot::{
-    Channel, DigestOffer, Inbox, Listed, MediaSettings, Rule, Seat, Settings, SipSettings,
-    Snapshot, Step, StoreSettings, Strategy, Target, Team, TieBreak, User,
+    CallChannel, Channel, ChannelKind, ContactLookup, DigestOffer, EmailSettings, Inbox, Listed,
+    MediaSettings, PerKind, Role, RoutingSettings, Rule, RuleEnd, Seat, Settings, SipSettings,
+    Snapshot, Step, StoreSettings, Strategy, Target, Team, TieBreak, User, WhenAway,
 };
 use ringdesk::core::time::{Mono, Now, Wall};
 
@@ -37,6 +38,12 @@ fn user(number: usize) -> User {
         external: None,
         schedule: Some("oslo".into()),
         wrap_up: Duration::ZERO,
+        role: Role::Agent,
+        password_hash: None,
+        capacity: PerKind::default(),
+        capacity_on_call: PerKind::default(),
+        presence_by_hours: false,
+        out_of_office: Vec::new(),
     }
 }
 
@@ -58,6 +65,8 @@ fn channel(strategy: Strategy) -> Channel {
         target: Target::Lists,
         users: Vec::new(),
         teams: vec!["support".into()],
+        agent: None,
+        only_available: true,
         strategy,
         tie_break: TieBreak::LeastRecentlyAssigned,
         ring: Duration::from_secs(25),
@@ -66,26 +75,31 @@ fn channel(strategy: Strategy) -> Channel {
     };
     let rule = |steps, voicemail: &str| Rule {
         steps,
-        voicemail: voicemail.into(),
+        end: RuleEnd::Voicemail(voicemail.into()),
+        reply: None,
+        answer_within: None,
     };
     Channel {
         name: "main-line".into(),
         inbox: Some("customers".into()),
-        numbers: vec!["+4722334455".parse().expect("a number")],
         schedule: Some("oslo".into()),
-        notify: Vec::new(),
         working_hours: rule(vec![step], "unanswered"),
         break_: None,
-        after_hours: rule(Vec::new(), "closed"),
-        special_prompts: BTreeMap::new(),
-        voicemail_limit: Duration::from_secs(180),
+        after_hours: Some(rule(Vec::new(), "closed")),
+        when_away: WhenAway::Keep,
+        kind: ChannelKind::Call(CallChannel {
+            numbers: vec!["+4722334455".parse().expect("a number")],
+            notify: Vec::new(),
+            special_prompts: BTreeMap::new(),
+            voicemail_limit: Duration::from_secs(180),
+        }),
     }
 }
 
 /// A thousand users, and a team of so many of them that a channel's rule names.
 fn snapshot(strategy: Strategy, members: usize) -> Snapshot {
     let channel = channel(strategy);
-    let numbers = channel.numbers.iter().cloned();
+    let numbers = channel.numbers().iter().cloned();
     let numbers = numbers
         .map(|number| (number, channel.name.clone()))
         .collect();
@@ -108,6 +122,9 @@ fn snapshot(strategy: Strategy, members: usize) -> Snapshot {
         .into(),
         schedules: vec![Arc::new(schedule())].into(),
         channels: vec![channel].into(),
+        customer_agents: Vec::new().into(),
+        tokens: Vec::new(),
+        webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts: HashMap::new(),
         numbers,
@@ -131,6 +148,10 @@ fn settings() -> Settings {
             audio: "audio".into(),
         },
         smtp: None,
+        http: None,
+        email: EmailSettings::default(),
+        contacts: ContactLookup::default(),
+        routing: RoutingSettings::default(),
         drain: Duration::from_secs(60),
     }
 }
@@ -139,7 +160,10 @@ fn settings() -> Settings {
 fn facts() -> Facts {
     let known = |number| {
         let facts = UserFacts {
-            open_conversations: u32::try_from(number % 7).unwrap_or_default(),
+            open: PerKind {
+                call: u32::try_from(number % 7).unwrap_or_default(),
+                ..PerKind::default()
+            },
             ..UserFacts::default()
         };
         (name(number), facts)
@@ -155,6 +179,7 @@ fn decisions(criterion: &mut Criterion) {
         kind: Kind::Call,
         to: To::Number("+4722334455".parse().expect("a number")),
         from: Some("+4790000001".parse().expect("a number")),
+        sender: None,
         trunk: Some("carrier".into()),
         selection: Selection::First,
     };

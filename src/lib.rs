@@ -7,6 +7,7 @@ pub mod control;
 pub mod core;
 pub mod daemon;
 pub mod engine;
+pub mod inbox;
 pub mod media;
 pub mod notify;
 pub mod outgoing;

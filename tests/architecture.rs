@@ -132,6 +132,8 @@ const PARTS: &[Part] = &[
         ],
     ),
     edge("store", &["clock", "core"]),
+    // The door through which HTTP, mail, forms and chat reach the engine: those edges may use it.
+    edge("inbox", &["clock", "core"]),
     edge("notify", &["clock", "core"]),
     edge("control", &["core"]),
     // Customer agents and webhooks ask with it.
@@ -163,6 +165,7 @@ const PARTS: &[Part] = &[
             "control",
             "core",
             "engine",
+            "inbox",
             "media::command",
             "media::prompt",
             "media::recording",

@@ -269,6 +269,7 @@ mod tests {
             kind: Kind::Call,
             to: To::Number("+4722334455".parse().unwrap()),
             from: Some("+4790000001".parse().unwrap()),
+            sender: None,
             trunk: Some("no".into()),
             selection: Selection::First,
         };
@@ -295,6 +296,7 @@ mod tests {
             decisions: vec![DecisionRecord {
                 id: DecisionId(Uuid::from_u128(8)),
                 call: Some(call),
+                conversation: None,
                 at: now.wall,
                 request,
                 facts: Facts::default(),

@@ -224,14 +224,17 @@ fn users(loaded: &Loaded, prompt: &str) -> Vec<String> {
         let rules = [
             ("working_hours", Some(&channel.working_hours)),
             ("break", channel.break_.as_ref()),
-            ("after_hours", Some(&channel.after_hours)),
+            ("after_hours", channel.after_hours.as_ref()),
         ];
         for (name, rule) in rules {
-            if rule.is_some_and(|rule| &*rule.voicemail == prompt) {
+            if rule
+                .and_then(|rule| rule.voicemail())
+                .is_some_and(|played| &**played == prompt)
+            {
                 users.push(format!("{} {name}", channel.name));
             }
         }
-        for (day, played) in &channel.special_prompts {
+        for (day, played) in channel.call().iter().flat_map(|call| &call.special_prompts) {
             if &**played == prompt {
                 users.push(format!("{} on \"{day}\"", channel.name));
             }

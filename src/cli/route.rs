@@ -89,6 +89,7 @@ pub fn print(
         kind: Kind::Call,
         to,
         from: from(snapshot, question)?,
+        sender: None,
         trunk: None,
         selection: Selection::First,
     };

@@ -71,6 +71,7 @@ fn difference(expectation: &Expectation, at: &str, snapshot: &Snapshot) -> Optio
         kind: Kind::Call,
         to: To::Channel(expectation.channel.clone()),
         from: None,
+        sender: None,
         trunk: None,
         selection: Selection::First,
     };
@@ -85,10 +86,24 @@ fn difference(expectation: &Expectation, at: &str, snapshot: &Snapshot) -> Optio
         Expected::Rings(users) => {
             let ringing = match &decision.outcome {
                 Outcome::Ring(ring) => ring.users.as_slice(),
-                Outcome::Wait { .. } | Outcome::Voicemail { .. } | Outcome::Refuse { .. } => &[],
+                Outcome::Wait { .. }
+                | Outcome::Voicemail { .. }
+                | Outcome::Assign { .. }
+                | Outcome::CustomerAgent { .. }
+                | Outcome::Unassigned { .. }
+                | Outcome::Refuse { .. } => &[],
             };
             same_users(ringing, users)
         }
+        Expected::Assigned(users) => match &decision.outcome {
+            Outcome::Assign { user, .. } => users.contains(user),
+            Outcome::Unassigned { .. } => users.is_empty(),
+            Outcome::CustomerAgent { .. }
+            | Outcome::Ring(_)
+            | Outcome::Wait { .. }
+            | Outcome::Voicemail { .. }
+            | Outcome::Refuse { .. } => false,
+        },
     };
     (!is_met).then(|| {
         format!(
@@ -114,6 +129,11 @@ fn in_words(expected: &Expected) -> String {
         Expected::Voicemail(prompt) => format!("voicemail \"{prompt}\""),
         Expected::Rings(users) => rings(users),
         Expected::Hours(hours) => format!("hours \"{hours}\""),
+        Expected::Assigned(users) if users.is_empty() => "that it stays unassigned".to_owned(),
+        Expected::Assigned(users) => {
+            let users: Vec<&str> = users.iter().map(|user| &**user).collect();
+            format!("that it is assigned to {}", users.join(" or "))
+        }
     }
 }
 

@@ -697,8 +697,11 @@ fn a_rule_without_a_voicemail_has_the_prompt_of_its_name_and_steps_have_their_de
         );
     let loaded = load_files(&[("ringdesk.toml", &text)]).unwrap_or_else(|e| panic!("{e}"));
     let channel = loaded.snapshot.channel("main-line").unwrap();
-    assert_eq!(&*channel.working_hours.voicemail, "closed");
-    assert_eq!(&*channel.break_.as_ref().unwrap().voicemail, "break");
+    assert_eq!(&**channel.working_hours.voicemail().unwrap(), "closed");
+    assert_eq!(
+        &**channel.break_.as_ref().unwrap().voicemail().unwrap(),
+        "break"
+    );
     let [first, second] = channel.working_hours.steps.as_slice() else {
         panic!("two steps");
     };
@@ -714,7 +717,7 @@ fn a_rule_without_a_voicemail_has_the_prompt_of_its_name_and_steps_have_their_de
         (second.ring.as_secs(), second.ring_each.as_secs()),
         (60, 15)
     );
-    assert_eq!(channel.voicemail_limit.as_secs(), 180);
+    assert_eq!(channel.call().unwrap().voicemail_limit.as_secs(), 180);
 }
 
 #[test]

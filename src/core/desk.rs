@@ -15,7 +15,7 @@ use crate::core::routing::{
     Attempt, Busy, Cause, Code, Decision, DeviceFacts, Facts, Outcome, Request, Selection,
     UserFacts, Way,
 };
-use crate::core::snapshot::{RuleName, Snapshot, Strategy};
+use crate::core::snapshot::{PerKind, RuleName, Snapshot, Strategy};
 use crate::core::time::{Mono, Now, Wall};
 
 /// How an offer ended without the user taking it.
@@ -43,8 +43,8 @@ pub enum Action {
 /// What is known of a user from before the desk began: read from the store at start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Open conversations assigned to the user.
-    pub open_conversations: u32,
+    /// Open conversations assigned to the user, by kind.
+    pub open: PerKind<u32>,
     /// When something was last assigned to the user.
     pub last_assigned: Option<Wall>,
     /// When the user's last call ended.
@@ -119,7 +119,8 @@ impl Person {
             wrap_up_until: self
                 .wrap_up_until
                 .map(|until| now.wall + until.since(now.mono)),
-            open_conversations: self.load.open_conversations,
+            presence_detail: String::new(),
+            open: self.load.open,
             last_assigned: self.load.last_assigned,
             last_call_ended: self.load.last_call_ended,
         }
@@ -194,7 +195,7 @@ impl Desk {
         }
         self.talks(call, user);
         let load = &mut self.person(user).load;
-        load.open_conversations = load.open_conversations.saturating_add(1);
+        load.open.call = load.open.call.saturating_add(1);
         load.last_assigned = Some(now.wall);
         self.release_offers(call, &[]);
         self.seek(call, Vec::new());
@@ -221,7 +222,7 @@ impl Desk {
     /// A conversation that was the user's is closed.
     pub fn conversation_closed(&mut self, user: &UserName) {
         let load = &mut self.person(user).load;
-        load.open_conversations = load.open_conversations.saturating_sub(1);
+        load.open.call = load.open.call.saturating_sub(1);
     }
 
     /// A device of this user came or went.
@@ -326,6 +327,7 @@ impl Desk {
         let mut facts = Facts {
             users: BTreeMap::new(),
             round_robin_last: Vec::new(),
+            contact: None,
             seed,
         };
         for name in way.people() {
@@ -363,7 +365,11 @@ impl Desk {
                 ring.step
             }
             Outcome::Wait { step, .. } => *step,
-            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return self.leave(call),
+            Outcome::Voicemail { .. }
+            | Outcome::Assign { .. }
+            | Outcome::CustomerAgent { .. }
+            | Outcome::Unassigned { .. }
+            | Outcome::Refuse { .. } => return self.leave(call),
         };
         let party = self.party(call);
         party.place = Some((channel, rule, step));

@@ -14,7 +14,9 @@ use crate::core::time::Wall;
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -50,6 +52,12 @@ ids! {
     VoicemailId;
     /// One result of routing, with its trace.
     DecisionId;
+    /// Something in a conversation.
+    MessageId;
+    /// A file that came with a message.
+    AttachmentId;
+    /// A person on the other side.
+    ContactId;
 }
 
 /// The source of identifiers, tags, branches and seeds: a cipher stream from one seed.

@@ -3,6 +3,7 @@
 //! three doors: **handle one event, drain the actions, then wait** until `next_timeout`.
 
 pub mod call;
+pub mod conversation;
 pub mod desk;
 pub mod id;
 pub mod name;

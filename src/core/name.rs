@@ -55,6 +55,8 @@ macro_rules! names {
 }
 
 names! {
+    /// The name of a [`CustomerAgent`](crate::core::snapshot::CustomerAgent).
+    AgentName;
     /// The name of a [`Trunk`](crate::core::snapshot::Trunk).
     TrunkName;
     /// The name of a [`User`](crate::core::snapshot::User).

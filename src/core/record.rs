@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::conversation::{
+    self, Assignee, AuditRecord, ContactRecord, MessageRecord, PresenceRecord, SeenRecord,
+    SessionRecord,
+};
 use crate::core::id::{CallId, ConversationId, DecisionId, LegId, VoicemailId};
 use crate::core::name::{ChannelName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
@@ -24,6 +28,22 @@ pub enum Record {
     Conversation(ConversationRecord),
     /// Who a conversation was given to.
     Assignment(AssignmentRecord),
+    /// An item of any kind in an inbox began or changed: the whole row each time.
+    Item(Box<conversation::ConversationRecord>),
+    /// A message was added or changed: the whole row each time.
+    Message(Box<MessageRecord>),
+    /// A conversation was deleted with all that is in it.
+    ConversationDeleted(ConversationId),
+    /// A contact began or changed: the whole row each time.
+    Contact(Box<ContactRecord>),
+    /// A user came or went.
+    Presence(PresenceRecord),
+    /// A user has read a conversation.
+    Seen(SeenRecord),
+    /// A person signed in, stayed or signed out.
+    Session(SessionRecord),
+    /// Something was changed over the API.
+    Audit(Box<AuditRecord>),
     /// A recorded message.
     Voicemail(VoicemailRecord),
     /// A decision with its trace.
@@ -149,8 +169,10 @@ pub enum ConversationItem {
 pub struct AssignmentRecord {
     /// The conversation.
     pub conversation: ConversationId,
-    /// The user.
-    pub user: UserName,
+    /// To whom; `None`: nobody has it now.
+    pub to: Option<Assignee>,
+    /// Who did it: `rule`, or the user or program that did it by hand.
+    pub by: String,
     /// When.
     pub at: Wall,
     /// The decision that led to it.
@@ -201,6 +223,9 @@ pub struct DecisionRecord {
     pub id: DecisionId,
     /// The call; `None` where a request was refused before it became one.
     pub call: Option<CallId>,
+    /// The conversation, of messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
     /// When.
     pub at: Wall,
     /// What was asked.

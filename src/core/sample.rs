@@ -11,9 +11,11 @@ use crate::core::name::{ScheduleName, TeamName, UserName};
 use crate::core::prompt::PromptAudio;
 use crate::core::schedule::{Overnight, Schedule, ScheduleParts, SpecialDay, Weekly};
 use crate::core::snapshot::{
-    CallerFrom, CallerShown, Channel, DigestOffer, Inbox, Listed, MediaSettings, Named, NumberFrom,
-    Peer, Rule, Seat, Settings, SipSettings, Snapshot, Step, StoreSettings, Strategy, Target, Team,
-    TieBreak, Trunk, User,
+    CallChannel, CallerFrom, CallerShown, Channel, ChannelKind, ChatChannel, ChatSide,
+    ContactLookup, DigestOffer, EmailChannel, EmailSettings, FormChannel, Inbox, Kind, Listed,
+    MediaSettings, Named, NumberFrom, Peer, PerKind, Role, RoutingSettings, Rule, RuleEnd, Seat,
+    Settings, SipSettings, Snapshot, Step, StoreSettings, Strategy, Target, Team, TieBreak, Trunk,
+    User, WhenAway,
 };
 use crate::core::time::{Mono, Now, Wall};
 use crate::core::zone::{YearlyChange, Zone};
@@ -37,6 +39,12 @@ pub fn user(name: &str) -> User {
         external: None,
         schedule: None,
         wrap_up: Duration::ZERO,
+        role: Role::Agent,
+        password_hash: None,
+        capacity: PerKind::default(),
+        capacity_on_call: PerKind::default(),
+        presence_by_hours: false,
+        out_of_office: Vec::new(),
     }
 }
 
@@ -65,6 +73,8 @@ pub fn step(strategy: Strategy, users: &[&str], teams: &[&str]) -> Step {
         target: Target::Lists,
         users: names(users),
         teams: teams.iter().map(|name| TeamName::from(*name)).collect(),
+        agent: None,
+        only_available: true,
         strategy,
         tie_break: TieBreak::LeastRecentlyAssigned,
         ring: Duration::from_secs(ring),
@@ -77,7 +87,9 @@ pub fn step(strategy: Strategy, users: &[&str], teams: &[&str]) -> Step {
 pub fn rule(steps: Vec<Step>, voicemail: &str) -> Rule {
     Rule {
         steps,
-        voicemail: voicemail.into(),
+        end: RuleEnd::Voicemail(voicemail.into()),
+        reply: None,
+        answer_within: None,
     }
 }
 
@@ -86,14 +98,76 @@ pub fn channel(steps: Vec<Step>) -> Channel {
     Channel {
         name: "main-line".into(),
         inbox: None,
-        numbers: vec!["+4722334455".parse().unwrap()],
         schedule: None,
-        notify: Vec::new(),
         working_hours: rule(steps, "unanswered"),
         break_: None,
-        after_hours: rule(Vec::new(), "closed"),
-        special_prompts: BTreeMap::new(),
-        voicemail_limit: Duration::from_secs(180),
+        after_hours: Some(rule(Vec::new(), "closed")),
+        when_away: WhenAway::Keep,
+        kind: ChannelKind::Call(CallChannel {
+            numbers: vec!["+4722334455".parse().unwrap()],
+            notify: Vec::new(),
+            special_prompts: BTreeMap::new(),
+            voicemail_limit: Duration::from_secs(180),
+        }),
+    }
+}
+
+/// What only a call channel has, to change.
+pub fn call(channel: &mut Channel) -> &mut CallChannel {
+    match &mut channel.kind {
+        ChannelKind::Call(call) => call,
+        other => panic!("not a call channel: {other:?}"),
+    }
+}
+
+/// A message channel of that kind and name, always open, whose `[channel.assign]` has these steps.
+pub fn message_channel(kind: Kind, name: &str, steps: Vec<Step>) -> Channel {
+    let kind = match kind {
+        Kind::Call => panic!("calls are no messages"),
+        Kind::Email => ChannelKind::Email(Box::new(EmailChannel {
+            address: format!("{name}@example.com"),
+            sender_name: name.to_owned(),
+            aliases: Vec::new(),
+            mailboxes: Vec::new(),
+            smtp: None,
+            authentication_servers: Vec::new(),
+            signature: None,
+        })),
+        Kind::Form => ChannelKind::Form(Box::new(FormChannel {
+            title: name.to_owned(),
+            fields: Vec::new(),
+            thanks: "Thank you.".to_owned(),
+            redirect: None,
+            allowed_origins: Vec::new(),
+            minimum_fill: Duration::ZERO,
+            hourly_limit: 60,
+            mail_owner: false,
+        })),
+        Kind::Chat => ChannelKind::Chat(Box::new(ChatChannel {
+            title: name.to_owned(),
+            colour: "#1a73e8".to_owned(),
+            side: ChatSide::Right,
+            button: "Chat with us".to_owned(),
+            allowed_origins: Vec::new(),
+            greeting: None,
+            questions: Vec::new(),
+            offline_form: false,
+            idle_close: Duration::from_secs(1800),
+            hourly_limit: 60,
+        })),
+    };
+    Channel {
+        name: name.into(),
+        inbox: None,
+        schedule: None,
+        working_hours: Rule {
+            steps,
+            ..Rule::nobody()
+        },
+        break_: None,
+        after_hours: None,
+        when_away: WhenAway::Keep,
+        kind,
     }
 }
 
@@ -158,7 +232,7 @@ pub fn snapshot(users: Vec<User>, teams: Vec<Team>, channels: Vec<Channel>) -> S
     let numbers = channels
         .iter()
         .flat_map(|channel| {
-            let numbers = channel.numbers.iter();
+            let numbers = channel.numbers().iter();
             numbers.map(|number| (number.clone(), channel.name.clone()))
         })
         .collect();
@@ -176,6 +250,9 @@ pub fn snapshot(users: Vec<User>, teams: Vec<Team>, channels: Vec<Channel>) -> S
         inboxes: Listed::default(),
         schedules: Listed::default(),
         channels: channels.into(),
+        customer_agents: Listed::default(),
+        tokens: Vec::new(),
+        webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts: HashMap::from([
             ("unanswered".into(), silence.clone()),
@@ -207,6 +284,10 @@ fn settings() -> Settings {
             audio: "audio".into(),
         },
         smtp: None,
+        http: None,
+        email: EmailSettings::default(),
+        contacts: ContactLookup::default(),
+        routing: RoutingSettings::default(),
         drain: Duration::from_secs(60),
     }
 }

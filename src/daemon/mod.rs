@@ -21,6 +21,7 @@ use crate::control::{Control, DataLock};
 use crate::core::snapshot::{Settings, Snapshot, StoreSettings};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input};
+use crate::inbox::{Asked, Door};
 use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
 use crate::notify::{Mailer, Retry, Sending};
@@ -77,6 +78,9 @@ struct Daemon {
     engine: Engine,
     outputs: Outputs,
     inputs: mpsc::Receiver<Input>,
+    commands: mpsc::Receiver<Asked>,
+    /// Commands taken in so far.
+    numbered: u64,
     questions: mpsc::Sender<Input>,
     /// Ends after the outputs, whose last notices it may still send.
     _sending: Sending,
@@ -129,7 +133,9 @@ impl Daemon {
                 false => info!("{text}"),
             },
         )?;
-        let outputs = Outputs::new(&snapshot, media, store, mailer, sender.clone());
+        let attachments = data_directory(&snapshot.settings.store).join("attachments");
+        let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
+        let outputs = Outputs::new(&snapshot, media, store, mailer, sender.clone(), door);
         recovery::finish_recordings(&snapshot, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
@@ -137,6 +143,8 @@ impl Daemon {
             engine,
             outputs,
             inputs,
+            commands,
+            numbered: 0,
             questions: sender,
             _sending: sending,
             _lock: lock,
@@ -178,6 +186,7 @@ impl Daemon {
                     }
                 }
                 Some(input) = self.inputs.recv() => self.engine.handle(input, clock::now()),
+                Some(asked) = self.commands.recv() => self.command(asked),
                 _ = received(&mut hangup) => reload.ask(&self.config),
                 result = reload.done() => self.adopt(result),
                 _ = received(&mut terminate) => phase = self.end(phase),
@@ -231,6 +240,15 @@ impl Daemon {
         };
         self.engine.handle(input, clock::now());
         self.outputs.perform(&mut self.engine);
+    }
+
+    fn command(&mut self, asked: Asked) {
+        self.numbered = self.numbered.wrapping_add(1);
+        let number = self.numbered;
+        self.outputs.awaits(number, asked.answer);
+        let command = asked.command;
+        let input = Input::Commanded { number, command };
+        self.engine.handle(input, clock::now());
     }
 
     fn next_wake(&self, phase: Phase) -> Option<Mono> {

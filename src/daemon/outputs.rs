@@ -1,18 +1,22 @@
 //! Does what the engine asks for; nothing of it makes the engine wait.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::resolve;
 use crate::clock;
 use crate::control::Control;
+use crate::core::conversation::{Done, Event, Refusal};
 use crate::core::record::{Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::{Mono, Wall};
 use crate::engine::{Engine, Input, Output, Status};
+use crate::inbox::Door;
 use crate::media::command::MediaEvent;
 use crate::media::recording;
 use crate::media::worker::MediaThreads;
@@ -29,6 +33,8 @@ pub(super) struct Outputs {
     mailer: Mailer,
     audio: PathBuf,
     inputs: mpsc::Sender<Input>,
+    asked: HashMap<u64, oneshot::Sender<Result<Done, Refusal>>>,
+    door: Door,
     drained: bool,
 }
 
@@ -39,6 +45,7 @@ impl Outputs {
         store: Store,
         mailer: Mailer,
         inputs: mpsc::Sender<Input>,
+        door: Door,
     ) -> Outputs {
         Outputs {
             transport: None,
@@ -48,6 +55,8 @@ impl Outputs {
             mailer,
             audio: snapshot.settings.store.audio.clone(),
             inputs,
+            asked: HashMap::new(),
+            door,
             drained: false,
         }
     }
@@ -61,8 +70,9 @@ impl Outputs {
     }
 
     /// Uses what a new configuration says, as far as that needs no restart.
-    pub(super) fn adopt(&mut self, snapshot: &Snapshot) {
+    pub(super) fn adopt(&mut self, snapshot: &Arc<Snapshot>) {
         self.mailer.configure(snapshot.settings.smtp.clone());
+        self.door.adopt(snapshot);
     }
 
     /// True once the engine has drained.
@@ -96,6 +106,8 @@ impl Outputs {
                 }
                 Output::Notify(notice) => self.notify(notice),
                 Output::Resolve(target) => self.resolve(target),
+                Output::Answered { number, result } => self.answer_command(number, *result),
+                Output::Published(event) => self.publish(*event),
                 Output::Tell { at, warning, text } => self.tell(at, warning, &text),
                 Output::Status { question, status } => self.answer(question, &status),
                 Output::Drained => self.drained = true,
@@ -117,6 +129,28 @@ impl Outputs {
     pub(super) fn tell_watchers(&self, at: Wall, warning: bool, text: &str) {
         if let Some(control) = &self.control {
             control.tell(at, warning, text);
+        }
+    }
+
+    /// An edge waits for the answer to this command.
+    pub(super) fn awaits(&mut self, number: u64, answer: oneshot::Sender<Result<Done, Refusal>>) {
+        self.asked.insert(number, answer);
+    }
+
+    /// Whoever asked may read at once what came of it.
+    fn answer_command(&mut self, number: u64, result: Result<Done, Refusal>) {
+        let Some(answer) = self.asked.remove(&number) else {
+            return;
+        };
+        if !self.store.then(move || drop(answer.send(result))) {
+            error!("the disk is too slow for the journal: an answer is lost");
+        }
+    }
+
+    fn publish(&self, event: Event) {
+        let door = self.door.clone();
+        if !self.store.then(move || door.publish(event)) {
+            error!("the disk is too slow for the journal: an event is lost");
         }
     }
 

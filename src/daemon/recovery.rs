@@ -79,7 +79,7 @@ fn notice_of(snapshot: &Snapshot, record: &VoicemailRecord) -> Option<Box<Notice
         return None;
     }
     let channel = snapshot.channel(&record.channel);
-    let number = channel.and_then(|channel| channel.numbers.first());
+    let number = channel.and_then(|channel| channel.numbers().first());
     let audio = snapshot.settings.store.audio.join(&record.file);
     Some(Box::new(Notice {
         conversation: record.conversation,

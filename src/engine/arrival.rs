@@ -252,6 +252,7 @@ impl Engine {
                 kind: Kind::Call,
                 to: To::Number(number),
                 from: caller.number,
+                sender: None,
                 trunk: trunk.map(|trunk| trunk.name.clone()),
                 selection: Selection::First,
             },
@@ -316,7 +317,12 @@ impl Engine {
         };
         let status = match &decision.outcome {
             Outcome::Refuse { status, .. } => *status,
-            Outcome::Ring(_) | Outcome::Wait { .. } | Outcome::Voicemail { .. } => 404,
+            Outcome::Ring(_)
+            | Outcome::Wait { .. }
+            | Outcome::Voicemail { .. }
+            | Outcome::Assign { .. }
+            | Outcome::CustomerAgent { .. }
+            | Outcome::Unassigned { .. } => 404,
         };
         self.keep_refusal(request, snapshot, trunk, dialled, number, &decision, now);
         self.user_agent.refuse(key, status, &[], now.mono);
@@ -352,6 +358,7 @@ impl Engine {
                 None => To::Unread(to.clone()),
             },
             from: caller.number.clone(),
+            sender: None,
             trunk: trunk.map(|trunk| trunk.name.clone()),
             selection: Selection::First,
         };
@@ -377,6 +384,7 @@ impl Engine {
         let record = DecisionRecord {
             id: decided,
             call: Some(id),
+            conversation: None,
             at: now.wall,
             request: asked,
             facts: Facts::default(),

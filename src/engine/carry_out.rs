@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::ongoing::OngoingCall;
 use super::{Engine, Output};
 use crate::core::call::{self, Action, Ending, Side};
+use crate::core::conversation::Assignee;
 use crate::core::desk::OfferEnd;
 use crate::core::id::{DecisionId, LegId, VoicemailId};
 use crate::core::name::{PromptName, UserName};
@@ -114,6 +115,7 @@ impl Engine {
         self.store(Record::Decision(Box::new(DecisionRecord {
             id,
             call: Some(call.id),
+            conversation: None,
             at: asked_at.wall,
             request,
             facts,
@@ -183,7 +185,8 @@ impl Engine {
         self.store(Record::Conversation(call.conversation.clone()));
         self.store(Record::Assignment(AssignmentRecord {
             conversation: call.conversation.id,
-            user: user.clone(),
+            to: Some(Assignee::User(user.clone())),
+            by: "rule".to_owned(),
             at: now.wall,
             decision: call.last_decision,
         }));
@@ -205,9 +208,12 @@ impl Engine {
         let day = now.wall.to_utc().format("%Y/%m/%d");
         let channel = call.snapshot.channel(&call.channel);
         let notify = channel
-            .map(|channel| channel.notify.clone())
+            .and_then(Channel::call)
+            .map(|call| call.notify.clone())
             .unwrap_or_default();
-        let limit = channel.map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
+        let limit = channel
+            .and_then(Channel::call)
+            .map_or(DEFAULT_LIMIT, |call| call.voicemail_limit);
         let record = Box::new(VoicemailRecord {
             id,
             call: call.id,
@@ -249,7 +255,8 @@ impl Engine {
         let limit = call
             .snapshot
             .channel(&call.channel)
-            .map_or(DEFAULT_LIMIT, |channel| channel.voicemail_limit);
+            .and_then(Channel::call)
+            .map_or(DEFAULT_LIMIT, |call| call.voicemail_limit);
         let path = self.audio_directory().join(&voicemail.file);
         let recording = Recording {
             id: voicemail.id,
@@ -306,7 +313,8 @@ fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>)
     Notice {
         conversation: call.conversation.id,
         to: channel
-            .map(|channel| channel.notify.clone())
+            .and_then(Channel::call)
+            .map(|call| call.notify.clone())
             .unwrap_or_default(),
         channel: call.channel.clone(),
         from: call.record.from.clone(),

@@ -181,7 +181,7 @@ impl Engine {
         let own = call
             .snapshot
             .channel(&call.channel)
-            .and_then(|channel| channel.numbers.first());
+            .and_then(|channel| channel.numbers().first());
         let mut headers = vec![("Max-Forwards".to_owned(), call.hops.to_string())];
         let number = match trunk.caller {
             CallerShown::Pass if call.anonymous => {

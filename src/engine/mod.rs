@@ -7,6 +7,7 @@
 mod addresses;
 mod arrival;
 mod carry_out;
+mod inbox;
 mod legs;
 mod media;
 mod ongoing;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 
 use crate::core::call;
+use crate::core::conversation::{Command, Done, Event, Refusal};
 use crate::core::desk::{self, Desk, Load};
 use crate::core::id::{CallId, LegId, RandomSource, VoicemailId};
 use crate::core::name::UserName;
@@ -88,6 +90,13 @@ pub enum Input {
         /// How it is reached; or why it is not.
         flow: Result<Flow, String>,
     },
+    /// An edge asks for something; [`Output::Answered`] follows.
+    Commanded {
+        /// Comes back with the answer.
+        number: u64,
+        /// What it asks for.
+        command: Box<Command>,
+    },
     /// Somebody wants to know how things are; [`Output::Status`] follows.
     StatusAsked {
         /// Comes back with the answer.
@@ -133,6 +142,15 @@ pub enum Output {
     Notify(Box<Notice>),
     /// Find out how this target is reached; [`Input::Resolved`] follows.
     Resolve(Outbound),
+    /// The answer to [`Input::Commanded`]: to be given once every record before it can be read.
+    Answered {
+        /// The number of the command.
+        number: u64,
+        /// What it came to.
+        result: Box<Result<Done, Refusal>>,
+    },
+    /// Something has happened in the inbox: to be told once every record before it can be read.
+    Published(Box<Event>),
     /// Something that `tail` and the log show: one line.
     Tell {
         /// When.
@@ -284,6 +302,7 @@ impl Engine {
             }
             Input::ReloadRefused { errors } => self.reload_refused = Some((now.wall, errors)),
             Input::Resolved { target, flow } => self.resolved(target, flow, now),
+            Input::Commanded { number, command } => self.command(number, *command, now),
             Input::StatusAsked { question } => {
                 let status = Box::new(self.status(now));
                 self.outputs.push_back(Output::Status { question, status });

@@ -429,6 +429,7 @@ fn transport(smtp: &SmtpSettings) -> Result<AsyncSmtpTransport<Tokio1Executor>, 
     let verified = || TlsParameters::new(host.to_owned());
     let tls = match (smtp.security, &smtp.credentials) {
         (SmtpSecurity::Tls, _) => verified().map(Tls::Wrapper),
+        (SmtpSecurity::StartTls, _) => verified().map(Tls::Required),
         // A password leaves this machine encrypted or not at all.
         (SmtpSecurity::Opportunistic, Some(_)) if !is_this_machine(host) => {
             verified().map(Tls::Required)

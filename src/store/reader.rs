@@ -11,6 +11,7 @@ use crate::core::desk::Load;
 use crate::core::id::CallId;
 use crate::core::name::UserName;
 use crate::core::record::{DecisionRecord, RegistrationRecord};
+use crate::core::snapshot::PerKind;
 use crate::core::time::Wall;
 
 /// A connection that reads.
@@ -133,7 +134,10 @@ impl Reader {
             .map(|row| {
                 let open: i64 = row.try_get(1)?;
                 let load = Load {
-                    open_conversations: u32::try_from(open).unwrap_or(u32::MAX),
+                    open: PerKind {
+                        call: u32::try_from(open).unwrap_or(u32::MAX),
+                        ..PerKind::default()
+                    },
                     last_assigned: instant(row.try_get(2)?),
                     last_call_ended: instant(row.try_get(3)?),
                 };
@@ -241,6 +245,7 @@ impl Reader {
                 Ok(DecisionRecord {
                     id: parse(&what, &format!("{id:?}"))?,
                     call: Some(call),
+                    conversation: None,
                     at: parse(&what, &format!("{:?}", text(row, 1)?))?,
                     request: parse(&what, &text(row, 2)?)?,
                     facts: parse(&what, &text(row, 3)?)?,

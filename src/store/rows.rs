@@ -44,6 +44,14 @@ impl Batch {
             Record::Voicemail(voicemail) => {
                 self.voicemails.insert(voicemail.id, voicemail);
             }
+            Record::Item(_)
+            | Record::Message(_)
+            | Record::ConversationDeleted(_)
+            | Record::Contact(_)
+            | Record::Presence(_)
+            | Record::Seen(_)
+            | Record::Session(_)
+            | Record::Audit(_) => {}
             Record::Assignment(assignment) => self.assignments.push(assignment),
             Record::Decision(decision) => self.decisions.push(*decision),
             Record::Registered(registration) => {
@@ -229,7 +237,13 @@ fn assignments_statement(rows: &[AssignmentRecord]) -> QueryBuilder<Sqlite> {
         QueryBuilder::new("INSERT INTO assignments (conversation, user_name, at, decision) ");
     statement.push_values(rows, |mut row, assignment| {
         row.push_bind(assignment.conversation.to_string())
-            .push_bind(assignment.user.to_string())
+            .push_bind(
+                assignment
+                    .to
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            )
             .push_bind(assignment.at.to_string())
             .push_bind(assignment.decision.map(|decision| decision.to_string()));
     });

@@ -274,7 +274,10 @@ fn how_busy_a_user_was_is_known_after_a_restart() {
     store.keep(Record::Conversation(conversation.clone()));
     store.keep(Record::Assignment(crate::core::record::AssignmentRecord {
         conversation: conversation.id,
-        user: UserName::from("anna"),
+        to: Some(crate::core::conversation::Assignee::User(UserName::from(
+            "anna",
+        ))),
+        by: "rule".to_owned(),
         at: Wall::from_seconds(1_700_000_050),
         decision: None,
     }));
@@ -286,7 +289,7 @@ fn how_busy_a_user_was_is_known_after_a_restart() {
             panic!("{loads:?}")
         };
         assert_eq!(&**user, "anna");
-        assert_eq!(load.open_conversations, 1);
+        assert_eq!(load.open.call, 1);
         assert_eq!(load.last_assigned, Some(Wall::from_seconds(1_700_000_050)));
         assert_eq!(
             load.last_call_ended,

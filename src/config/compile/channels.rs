@@ -11,7 +11,9 @@ use crate::config::section::Placed;
 use crate::config::tree::{ChannelEntry, RuleEntry, StepEntry, Tree};
 use crate::core::name::{ChannelName, InboxName, PromptName, ScheduleName, TeamName, UserName};
 use crate::core::number::PhoneNumber;
-use crate::core::snapshot::{Channel, Rule, RuleName, Step};
+use crate::core::snapshot::{
+    CallChannel, Channel, ChannelKind, Rule, RuleEnd, RuleName, Step, WhenAway,
+};
 
 /// The longest voicemail where nothing is said.
 const DEFAULT_VOICEMAIL: Duration = Duration::from_secs(180);
@@ -81,21 +83,24 @@ fn channel(
     Channel {
         name: ChannelName::from(entry.name.value.as_str()),
         inbox: inbox.map(InboxName::from),
-        numbers: entry
-            .numbers
-            .iter()
-            .filter_map(|written| numbers.add(&entry.name.value, written, findings))
-            .collect(),
         schedule: entry
             .schedule
             .as_ref()
             .map(|schedule| ScheduleName::from(schedule.value.as_str())),
-        notify: entry.notify.iter().map(|it| it.value.clone()).collect(),
         working_hours,
         break_,
-        after_hours,
-        special_prompts: special_prompts(entry, tree, directory, prompts, findings),
-        voicemail_limit: entry.voicemail_limit.unwrap_or(DEFAULT_VOICEMAIL),
+        after_hours: Some(after_hours),
+        when_away: WhenAway::Keep,
+        kind: ChannelKind::Call(CallChannel {
+            numbers: entry
+                .numbers
+                .iter()
+                .filter_map(|written| numbers.add(&entry.name.value, written, findings))
+                .collect(),
+            notify: entry.notify.iter().map(|it| it.value.clone()).collect(),
+            special_prompts: special_prompts(entry, tree, directory, prompts, findings),
+            voicemail_limit: entry.voicemail_limit.unwrap_or(DEFAULT_VOICEMAIL),
+        }),
     }
 }
 
@@ -183,13 +188,15 @@ impl Numbers {
 fn voicemail_only(name: RuleName) -> Rule {
     Rule {
         steps: Vec::new(),
-        voicemail: shipped_prompt(name),
+        end: RuleEnd::Voicemail(shipped_prompt(name)),
+        reply: None,
+        answer_within: None,
     }
 }
 
 fn shipped_prompt(name: RuleName) -> PromptName {
     PromptName::from(match name {
-        RuleName::WorkingHours => "working_hours",
+        RuleName::WorkingHours | RuleName::Assign => "working_hours",
         RuleName::Break => "break",
         RuleName::AfterHours => "after_hours",
     })
@@ -207,10 +214,12 @@ fn rule(
             .iter()
             .map(|written| step(written, access, findings))
             .collect(),
-        voicemail: match &entry.voicemail {
+        end: RuleEnd::Voicemail(match &entry.voicemail {
             Some(prompt) => prompts.resolve(prompt, findings),
             None => shipped_prompt(entry.name),
-        },
+        }),
+        reply: None,
+        answer_within: None,
     }
 }
 
@@ -233,6 +242,8 @@ fn step(entry: &StepEntry, access: &Access<'_>, findings: &mut Findings) -> Step
             .iter()
             .map(|team| TeamName::from(team.value.as_str()))
             .collect(),
+        agent: None,
+        only_available: true,
         strategy: entry.strategy,
         tie_break: entry.tie_break,
         ring: entry.ring,

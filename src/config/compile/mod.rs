@@ -22,7 +22,7 @@ use super::files::Files;
 use super::tree::Tree;
 use crate::core::name::PromptName;
 use crate::core::prompt::PromptAudio;
-use crate::core::snapshot::Snapshot;
+use crate::core::snapshot::{Listed, Snapshot};
 use crate::core::time::Wall;
 use names::Names;
 use prompts::Prompts;
@@ -73,6 +73,9 @@ pub(super) fn compile(
         inboxes: people.inboxes.into(),
         schedules: schedules.into_iter().map(Arc::new).collect(),
         channels: channels.channels.into(),
+        customer_agents: Listed::default(),
+        tokens: Vec::new(),
+        webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts,
         numbers: channels.numbers,

@@ -12,7 +12,7 @@ use crate::config::section::Placed;
 use crate::config::tree::{TeamEntry, Tree, UserEntry};
 use crate::core::name::{InboxName, ScheduleName, TeamName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
-use crate::core::snapshot::{External, Inbox, Secret, Team, User};
+use crate::core::snapshot::{External, Inbox, PerKind, Role, Secret, Team, User};
 
 pub(super) struct People {
     pub users: Vec<User>,
@@ -91,6 +91,12 @@ fn user(
             .as_ref()
             .map(|schedule| ScheduleName::from(schedule.value.as_str())),
         wrap_up: entry.wrap_up.unwrap_or_default(),
+        role: Role::Agent,
+        password_hash: None,
+        capacity: PerKind::default(),
+        capacity_on_call: PerKind::default(),
+        presence_by_hours: false,
+        out_of_office: Vec::new(),
     }
 }
 

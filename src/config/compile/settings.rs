@@ -14,8 +14,8 @@ use crate::config::files::{Files, Password};
 use crate::config::section::Placed;
 use crate::config::tree::{LoginEntry, SipEntry, SmtpEntry, Tree};
 use crate::core::snapshot::{
-    Listen, MediaSettings, Protocol, Secret, Settings, SipSettings, SmtpSecurity, SmtpSettings,
-    StoreSettings,
+    ContactLookup, EmailSettings, Listen, MediaSettings, Protocol, RoutingSettings, Secret,
+    Settings, SipSettings, SmtpSecurity, SmtpSettings, StoreSettings,
 };
 
 /// How long SIGTERM lets running calls go on where nothing is said.
@@ -44,6 +44,10 @@ pub(super) fn compile(tree: &Tree, files: &Files, findings: &mut Findings) -> Se
             .smtp
             .as_ref()
             .and_then(|entry| smtp(entry, files, findings)),
+        http: None,
+        email: EmailSettings::default(),
+        contacts: ContactLookup::default(),
+        routing: RoutingSettings::default(),
         drain: tree.drain.unwrap_or(DEFAULT_DRAIN),
     }
 }

@@ -262,6 +262,9 @@ impl Call {
                 }
                 self.announce(prompt.clone(), *reason);
             }
+            // A call's rule never assigns: the loader refuses it, and routing has no such step for calls.
+            Outcome::Assign { .. } | Outcome::CustomerAgent { .. } | Outcome::Unassigned { .. } => {
+            }
             Outcome::Refuse { status, code, text } => {
                 let (status, detail) = (*status, format!("{status} {code}: {text}"));
                 self.actions.push_back(Action::RefuseCaller {

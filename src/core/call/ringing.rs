@@ -184,6 +184,7 @@ mod tests {
                 kind: Kind::Call,
                 to: To::Channel("main-line".into()),
                 from: None,
+                sender: None,
                 trunk: None,
                 selection,
             };

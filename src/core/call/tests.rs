@@ -237,6 +237,7 @@ impl World {
             kind: Kind::Call,
             to: To::Channel("main-line".into()),
             from: None,
+            sender: None,
             trunk: None,
             selection,
         };

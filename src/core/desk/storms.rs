@@ -11,7 +11,7 @@ use proptest::strategy::Strategy as Generator;
 
 use super::*;
 use crate::core::routing::{Kind, Progress, To, route};
-use crate::core::sample::{at, channel, snapshot, step, team, user};
+use crate::core::sample::{self, at, channel, snapshot, step, team, user};
 use crate::core::snapshot::{Snapshot, TieBreak};
 
 const USERS: [&str; 6] = ["anna", "bjorn", "carl", "dora", "eva", "finn"];
@@ -141,7 +141,7 @@ fn configuration(plan: &Plan) -> Snapshot {
         });
         let mut channel = channel(steps.collect());
         channel.name = format!("channel-{number}").into();
-        channel.numbers.clear();
+        sample::call(&mut channel).numbers.clear();
         channel
     });
     snapshot(
@@ -249,6 +249,7 @@ impl World {
             kind: Kind::Call,
             to: To::Channel(call.channel.clone()),
             from: None,
+            sender: None,
             trunk: None,
             selection,
         };
@@ -480,6 +481,9 @@ impl Call {
                 ring.ring
             }
             Outcome::Wait { ring, .. } => *ring,
+            Outcome::Assign { .. } | Outcome::CustomerAgent { .. } | Outcome::Unassigned { .. } => {
+                panic!("no outcome of a call: {decision:?}")
+            }
             Outcome::Voicemail { .. } => {
                 self.state = State::Ended("voicemail");
                 return;

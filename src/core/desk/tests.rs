@@ -44,6 +44,7 @@ impl Office {
             kind: Kind::Call,
             to: To::Channel("main-line".into()),
             from: None,
+            sender: None,
             trunk: None,
             selection,
         };
@@ -79,6 +80,9 @@ impl Office {
                 .join(" "),
             Outcome::Wait { .. } => "wait".to_owned(),
             Outcome::Voicemail { .. } => "voicemail".to_owned(),
+            Outcome::Assign { .. } => "assign".to_owned(),
+            Outcome::CustomerAgent { .. } => "customer agent".to_owned(),
+            Outcome::Unassigned { .. } => "unassigned".to_owned(),
             Outcome::Refuse { .. } => "refuse".to_owned(),
         }
     }
@@ -320,7 +324,10 @@ fn everybody_gets_the_same_share() {
 fn least_busy_makes_up_for_what_was_there_before() {
     let mut office = office(Strategy::LeastBusy, &["anna", "bjorn"]);
     let load = Load {
-        open_conversations: 4,
+        open: PerKind {
+            call: 4,
+            ..PerKind::default()
+        },
         ..Load::default()
     };
     office.desk.restore(&name("anna"), load);
@@ -351,6 +358,7 @@ fn each_rule_and_step_goes_its_own_round() {
         kind: Kind::Call,
         to: To::Channel("second".into()),
         from: None,
+        sender: None,
         trunk: None,
         selection: Selection::First,
     };

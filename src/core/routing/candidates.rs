@@ -68,7 +68,7 @@ pub(super) fn reached<'a>(
 ) -> impl Iterator<Item = (&'a UserName, Via)> {
     let lists = match step.target {
         Target::Lists => Some(step),
-        Target::ContactOwner | Target::Nobody => None,
+        Target::ContactOwner | Target::CustomerAgent | Target::Nobody => None,
     };
     lists.into_iter().flat_map(|step| {
         let named = step.users.iter().map(|user| (user, Via::Named));
@@ -87,6 +87,7 @@ pub(super) fn unsought(number: usize, step: &Step) -> Option<String> {
     match step.target {
         Target::Lists => None,
         Target::ContactOwner => Some(format!("step {number}: the caller is no known contact")),
+        Target::CustomerAgent => Some(format!("step {number}: no customer agent takes calls")),
         Target::Nobody => Some(format!("step {number}: to = \"nobody\", its lists wait")),
     }
 }
@@ -126,7 +127,7 @@ pub(super) fn standings<'a>(
 fn extra<'a>(snapshot: &'a Snapshot, step: &'a Step) -> impl Iterator<Item = (&'a UserName, Via)> {
     let teams = match step.target {
         Target::Lists => step.teams.as_slice(),
-        Target::ContactOwner | Target::Nobody => &[],
+        Target::ContactOwner | Target::CustomerAgent | Target::Nobody => &[],
     };
     teams
         .iter()

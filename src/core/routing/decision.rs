@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::name::{ChannelName, PromptName, TeamName, UserName};
+use crate::core::name::{AgentName, ChannelName, PromptName, TeamName, UserName};
 use crate::core::schedule::HoursState;
 use crate::core::snapshot::{RuleName, Strategy};
 
@@ -17,7 +17,7 @@ pub struct Decision {
     pub trace: Trace,
 }
 
-/// What is to happen to a call.
+/// What is to happen to a call or a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -38,6 +38,25 @@ pub enum Outcome {
         prompt: PromptName,
         /// Why nobody talks to the caller.
         reason: VoicemailReason,
+    },
+    /// Messages: assign it to this user.
+    Assign {
+        /// The step that found the user, counted from 0.
+        step: usize,
+        /// The assignee.
+        user: UserName,
+    },
+    /// Messages: let this customer agent talk to the customer.
+    CustomerAgent {
+        /// The step that names it, counted from 0.
+        step: usize,
+        /// Which.
+        agent: AgentName,
+    },
+    /// Messages: leave it unassigned.
+    Unassigned {
+        /// Why, which also decides whether it is given out later.
+        reason: UnassignedReason,
     },
     /// Answer with this status and no more.
     Refuse {
@@ -84,6 +103,18 @@ pub enum VoicemailReason {
     Closed,
     /// In a break, with nobody to ring.
     Break,
+}
+
+/// Why a message stays unassigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnassignedReason {
+    /// The channel has no rule for this time, or one that names nobody.
+    NobodyNamed,
+    /// The rule says so: `to = "nobody"`.
+    Nobody,
+    /// The rule sought somebody and found nobody: it is given out when somebody becomes available.
+    NobodyAvailable,
 }
 
 /// Why a candidate was chosen or passed over.

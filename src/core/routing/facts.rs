@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
-use crate::core::id::CallId;
+use crate::core::id::{CallId, ContactId};
 use crate::core::name::UserName;
+use crate::core::snapshot::PerKind;
 use crate::core::time::Wall;
 
 /// What routing knows of the moment, apart from the configuration and the time. A stored decision
@@ -21,9 +22,37 @@ pub struct Facts {
     /// the end has had nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub round_robin_last: Vec<Option<UserName>>,
+    /// The contact on the other side, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactFacts>,
     /// For `random`.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// What is known of the contact on the other side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactFacts {
+    /// Which.
+    pub contact: ContactId,
+    /// The user who owns that contact.
+    pub owner: Option<UserName>,
+    /// By what the contact was found.
+    pub found_by: FoundBy,
+}
+
+/// By what a contact was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// The tracking cookie of form or chat.
+    Cookie,
+    /// A mail address that Authentication-Results verify.
+    VerifiedSender,
+    /// A mail address that nothing verifies, or that a visitor typed: never for contact-owner routing.
+    UnverifiedSender,
+    /// The caller's number.
+    CallerNumber,
 }
 
 impl Facts {
@@ -98,8 +127,11 @@ pub struct UserFacts {
     /// Until when no call is offered after the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrap_up_until: Option<Wall>,
-    /// Open conversations assigned to the user, over all kinds.
-    pub open_conversations: u32,
+    /// Why the user is away where it was not the user who said so: `out of office until …`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub presence_detail: String,
+    /// Open conversations assigned to the user, by kind.
+    pub open: PerKind<u32>,
     /// When something was last assigned to the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_assigned: Option<Wall>,

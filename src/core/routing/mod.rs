@@ -11,11 +11,13 @@ mod tests;
 mod way;
 pub mod words;
 
+pub use crate::core::snapshot::Kind;
 pub use decision::{
-    Candidate, Code, Decision, Outcome, Ring, StepTrace, Trace, Via, VoicemailReason,
+    Candidate, Code, Decision, Outcome, Ring, StepTrace, Trace, UnassignedReason, Via,
+    VoicemailReason,
 };
-pub use facts::{Busy, DeviceFacts, Facts, Presence, UserFacts};
-pub use request::{Attempt, Cause, Kind, Progress, Request, Selection, To};
+pub use facts::{Busy, ContactFacts, DeviceFacts, Facts, FoundBy, Presence, UserFacts};
+pub use request::{Attempt, Cause, Progress, Request, Selection, To};
 pub use way::Way;
 
 use crate::core::snapshot::Snapshot;

@@ -249,12 +249,12 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::core::sample::{at, channel, oslo, snapshot, trunk};
+    use crate::core::sample::{self, at, channel, oslo, snapshot, trunk};
 
     fn office() -> Snapshot {
         let mut line = channel(vec![]);
         line.name = "oslo-line".into();
-        line.numbers = vec!["+4722000001".parse().unwrap()];
+        sample::call(&mut line).numbers = vec!["+4722000001".parse().unwrap()];
         line.schedule = Some("oslo".into());
         let mut snapshot = snapshot(vec![], vec![], vec![line]);
         snapshot.schedules = vec![std::sync::Arc::new(oslo(vec![]))].into();

@@ -6,16 +6,8 @@ use super::decision::{Decision, Outcome, Ring};
 use crate::core::name::{ChannelName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
 use crate::core::schedule::HoursState;
-use crate::core::snapshot::RuleName;
+use crate::core::snapshot::{Kind, RuleName};
 use crate::core::time::{Now, Wall};
-
-/// The kind of a channel. This version has calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A phone call.
-    Call,
-}
 
 /// What was addressed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +24,15 @@ pub enum To {
 /// One question to [`route()`](super::route()).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Calls, today.
+    /// Call, email, form or chat.
     pub kind: Kind,
     /// What was addressed.
     pub to: To,
     /// The caller's number; `None`: anonymous or unknown.
     pub from: Option<PhoneNumber>,
+    /// Who sent a message, as an admin would write it: a mail address, a visitor's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// The trunk that it came through; `None`: from one of our own phones, or a dry run.
     pub trunk: Option<TrunkName>,
     /// The first selection for this call, or a later one.
@@ -102,6 +97,14 @@ pub enum Cause {
     BecameBusy,
     /// The step's time is over and its offers have ended; seek from `step` on, which is the next one.
     StepEnded,
+    /// Messages: a user became available, or has room again.
+    BecameAvailable,
+    /// Messages: the assignee went away and had not replied.
+    TakenBack,
+    /// Messages: the assignee did not reply within `answer_within`.
+    NotAnswered,
+    /// Messages: the customer agent handed over to people; seek from `step` on, which is the next one.
+    HandedOver,
 }
 
 impl Progress {
@@ -131,7 +134,10 @@ impl Progress {
         let step = match &decision.outcome {
             Outcome::Ring(ring) => ring.step,
             Outcome::Wait { step, .. } => *step,
-            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return false,
+            Outcome::Assign { step, .. } | Outcome::CustomerAgent { step, .. } => *step,
+            Outcome::Voicemail { .. } | Outcome::Unassigned { .. } | Outcome::Refuse { .. } => {
+                return false;
+            }
         };
         let begins = step != self.step || self.cause == Cause::StepEnded;
         if begins {

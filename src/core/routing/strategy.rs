@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use super::candidates::{Course, Stand, Standing};
 use super::{Candidate, Code, Facts, Ring, StepTrace};
 use crate::core::name::UserName;
-use crate::core::snapshot::{Step, Strategy, TieBreak};
+use crate::core::snapshot::{RoutingSettings, Step, Strategy, TieBreak};
 use crate::core::time::Wall;
 
 /// Whom a step rings, and its trace.
@@ -164,7 +164,9 @@ fn rank<'a>(step: &Step, user: &'a UserName, place: usize, turn: &Turn, facts: &
             (Key::Place(turn.place(place)), detail.unwrap_or_default())
         }
         Strategy::LeastBusy => {
-            let load = known.map_or(0, |known| known.open_conversations);
+            let load = known.map_or(0, |known| {
+                known.open.weighed(&RoutingSettings::default().weights)
+            });
             (Key::Load(load), format!("{load} open"))
         }
         Strategy::LongestIdle => {

@@ -9,10 +9,12 @@ use super::*;
 use crate::core::id::CallId;
 use crate::core::name::UserName;
 use crate::core::sample::{
-    add, at, channel, hours, inbox, names, oslo, rule, snapshot, step, team, user,
+    self, add, at, channel, hours, inbox, names, oslo, rule, snapshot, step, team, user,
 };
 use crate::core::schedule::{SpecialDay, When};
-use crate::core::snapshot::{Channel, RuleName, Snapshot, Strategy, Target, TieBreak, User};
+use crate::core::snapshot::{
+    Channel, PerKind, RuleName, Snapshot, Strategy, Target, TieBreak, User,
+};
 
 /// A Wednesday, 11:40 in Oslo: between 08:00-11:30 and 12:00-16:00.
 const LUNCH: &str = "2026-12-02T10:40:00Z";
@@ -26,6 +28,7 @@ fn call(selection: Selection) -> Request {
         kind: Kind::Call,
         to: To::Number("+4722334455".parse().unwrap()),
         from: Some("+4790000001".parse().unwrap()),
+        sender: None,
         trunk: Some("no".into()),
         selection,
     }
@@ -104,6 +107,9 @@ fn brief(decision: &Decision) -> String {
         }
         Outcome::Wait { .. } => "wait".to_owned(),
         Outcome::Voicemail { prompt, reason } => format!("{prompt} {reason:?}"),
+        Outcome::Assign { user, .. } => format!("assign {user}"),
+        Outcome::CustomerAgent { agent, .. } => format!("agent {agent}"),
+        Outcome::Unassigned { reason } => format!("unassigned {reason:?}"),
         Outcome::Refuse { status, code, .. } => format!("{status} {code}"),
     };
     for step in &decision.trace.steps {
@@ -307,7 +313,7 @@ fn own_hours_do_not_hold_back_who_is_named_outside_working_hours() {
     );
     let snapshot = with_channel(snapshot, |channel| {
         channel.break_ = Some(rule(duty(), "lunch"));
-        channel.after_hours = rule(duty(), "closed");
+        channel.after_hours = Some(rule(duty(), "closed"));
     });
     let table = [
         (
@@ -410,7 +416,7 @@ fn a_special_day_has_its_own_prompt_while_it_closes() {
         );
         let snapshot = with_channel(snapshot, |channel| {
             if let Some(own) = own {
-                channel
+                sample::call(channel)
                     .special_prompts
                     .insert("Stocktaking".to_owned(), own.into());
             }
@@ -469,7 +475,7 @@ fn a_special_day_has_its_own_prompt_while_it_closes() {
 fn a_voicemail_says_why_nobody_talks() {
     let closed_with_duty = |snapshot| {
         with_channel(in_oslo(snapshot, vec![]), |channel| {
-            channel.after_hours = rule(channel.working_hours.steps.clone(), "closed");
+            channel.after_hours = Some(rule(channel.working_hours.steps.clone(), "closed"));
         })
     };
     let nobody = facts(&[
@@ -777,19 +783,19 @@ fn round_robin_begins_after_the_one_assigned_last() {
 fn least_busy_counts_open_conversations_and_longest_idle_the_time_since_the_last_call() {
     let facts = facts(&[
         ("anna", &|anna| {
-            anna.open_conversations = 3;
+            anna.open.call = 3;
             anna.last_call_ended = Some(at("2026-12-02T08:00:00Z").wall);
         }),
         ("bjorn", &|bjorn| {
-            bjorn.open_conversations = 1;
+            bjorn.open.call = 1;
             bjorn.last_call_ended = Some(at("2026-12-02T09:00:00Z").wall);
         }),
         ("carl", &|carl| {
-            carl.open_conversations = 1;
+            carl.open.call = 1;
             carl.last_call_ended = Some(at("2026-12-02T07:00:00Z").wall);
         }),
         ("dora", &|dora| {
-            dora.open_conversations = 2;
+            dora.open.call = 2;
             dora.last_call_ended = Some(at("2026-12-02T07:00:00Z").wall);
         }),
     ]);
@@ -1013,7 +1019,11 @@ mod replay {
                     devices,
                     busy,
                     wrap_up_until,
-                    open_conversations,
+                    presence_detail: String::new(),
+                    open: PerKind {
+                        call: open_conversations,
+                        ..PerKind::default()
+                    },
                     last_assigned,
                     last_call_ended: ended,
                 }
@@ -1031,6 +1041,7 @@ mod replay {
             .prop_map(|(users, round_robin_last, seed)| Facts {
                 users,
                 round_robin_last,
+                contact: None,
                 seed,
             })
     }
@@ -1090,7 +1101,7 @@ mod replay {
         let mut support = team("support", &["anna", "bjorn"]);
         support.extra_members = names(&["carl"]);
         let mut channel = channel(steps.collect());
-        channel.after_hours = rule(channel.working_hours.steps.clone(), "closed");
+        channel.after_hours = Some(rule(channel.working_hours.steps.clone(), "closed"));
         let snapshot = snapshot(people(&NAMES), vec![support], vec![channel]);
         in_oslo(snapshot, vec![])
     }

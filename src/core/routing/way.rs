@@ -179,11 +179,15 @@ impl<'a> Way<'a> {
         };
         let rule = rule_key(self.rule_name);
         let Some(day) = special else {
-            let prompt = self.rule.voicemail.clone();
+            let prompt = self.voicemail_prompt();
             let note = format!("prompt {:?}: voicemail of {rule}", &*prompt);
             return (prompt, note);
         };
-        if let Some(prompt) = self.channel.special_prompts.get(day) {
+        if let Some(prompt) = self
+            .channel
+            .call()
+            .and_then(|call| call.special_prompts.get(day))
+        {
             let note = format!("prompt {:?}: special_prompts for {day}", &**prompt);
             return (prompt.clone(), note);
         }
@@ -191,12 +195,18 @@ impl<'a> Way<'a> {
             let note = format!("prompt {:?}: special day {day}", &**prompt);
             return (prompt.clone(), note);
         }
-        let prompt = self.rule.voicemail.clone();
+        let prompt = self.voicemail_prompt();
         let note = format!(
             "prompt {:?}: voicemail of {rule}; special day {day} has none",
             &*prompt
         );
         (prompt, note)
+    }
+
+    /// The rule's own prompt. Only message rules have none, and those never end here.
+    fn voicemail_prompt(&self) -> PromptName {
+        let prompt = self.rule.voicemail().cloned();
+        prompt.unwrap_or_else(|| PromptName::from(rule_key(self.rule_name)))
     }
 
     fn reason(&self) -> VoicemailReason {
@@ -281,6 +291,7 @@ fn rule_in_force(channel: &Channel, openness: Openness) -> RuleName {
 pub(super) fn rule_key(rule: RuleName) -> &'static str {
     match rule {
         RuleName::WorkingHours => "working_hours",
+        RuleName::Assign => "assign",
         RuleName::Break => "break",
         RuleName::AfterHours => "after_hours",
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::way::rule_key;
 use super::{
-    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To, Via,
-    VoicemailReason,
+    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To,
+    UnassignedReason, Via, VoicemailReason,
 };
 use crate::core::name::{ScheduleName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
@@ -118,6 +118,9 @@ pub fn outcome(outcome: &Outcome) -> String {
         Outcome::Voicemail { prompt, reason } => {
             format!("voicemail {:?} ({})", &**prompt, voicemail(*reason))
         }
+        Outcome::Assign { user, .. } => format!("assigned to {user}"),
+        Outcome::CustomerAgent { agent, .. } => format!("customer agent {agent} takes it"),
+        Outcome::Unassigned { reason } => format!("stays unassigned ({})", unassigned(*reason)),
         Outcome::Refuse { status, code, text } => format!("{status} {code}: {text}"),
     }
 }
@@ -271,6 +274,18 @@ fn cause(cause: Cause) -> &'static str {
         Cause::BecameFree => "somebody became free",
         Cause::BecameBusy => "the last one took another call",
         Cause::StepEnded => "the step ended",
+        Cause::BecameAvailable => "somebody became available",
+        Cause::TakenBack => "taken back: the assignee went away",
+        Cause::NotAnswered => "not answered in time",
+        Cause::HandedOver => "the customer agent handed over",
+    }
+}
+
+fn unassigned(reason: UnassignedReason) -> &'static str {
+    match reason {
+        UnassignedReason::NobodyNamed => "the rule names nobody",
+        UnassignedReason::Nobody => "to = \"nobody\"",
+        UnassignedReason::NobodyAvailable => "nobody is available; it waits",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::media::command::{MediaCommand, RecordingEnd};
 fn nobody() -> Snapshot {
     let mut snapshot = ringing(Strategy::RingAll, &["anna"]);
     let mut channel = snapshot.channels[0].clone();
-    channel.notify = vec!["office@example.com".to_owned()];
+    sample::call(&mut channel).notify = vec!["office@example.com".to_owned()];
     snapshot.channels = vec![channel].into();
     snapshot
 }

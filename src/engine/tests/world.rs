@@ -1145,6 +1145,7 @@ impl World {
                     self.told.push(text);
                 }
                 Output::Status { status, .. } => self.statuses.push(*status),
+                Output::Answered { .. } | Output::Published(_) => {}
                 Output::Drained => self.drained = true,
             }
         }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::*;
 use crate::core::id::RandomSource;
 use crate::core::snapshot::{
-    DigestOffer, MediaSettings, Secret, Settings, SipSettings, StoreSettings, User,
+    ContactLookup, DigestOffer, EmailSettings, MediaSettings, PerKind, Role, RoutingSettings,
+    Secret, Settings, SipSettings, StoreSettings, User,
 };
 use crate::sip::digest::Challenge;
 use crate::sip::message::Uri;
@@ -24,6 +25,12 @@ fn user(name: &str, password: Option<&str>) -> User {
         external: None,
         schedule: None,
         wrap_up: Duration::ZERO,
+        role: Role::Agent,
+        password_hash: None,
+        capacity: PerKind::default(),
+        capacity_on_call: PerKind::default(),
+        presence_by_hours: false,
+        out_of_office: Vec::new(),
     }
 }
 
@@ -47,6 +54,10 @@ fn snapshot(users: Vec<User>) -> Snapshot {
                 audio: "audio".into(),
             },
             smtp: None,
+            http: None,
+            email: EmailSettings::default(),
+            contacts: ContactLookup::default(),
+            routing: RoutingSettings::default(),
             drain: Duration::from_secs(60),
         },
         trunks: Vec::new().into(),
@@ -55,6 +66,9 @@ fn snapshot(users: Vec<User>) -> Snapshot {
         inboxes: Vec::new().into(),
         schedules: Vec::new().into(),
         channels: Vec::new().into(),
+        customer_agents: Vec::new().into(),
+        tokens: Vec::new(),
+        webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts: HashMap::new(),
         numbers: HashMap::new(),

@@ -4,7 +4,11 @@
 //! that each of them resolves; looking one up still answers an `Option`, because state that
 //! outlives a reload may hold a name that is gone.
 
-use std::collections::{BTreeMap, HashMap};
+mod channel;
+mod kind;
+mod service;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
@@ -14,8 +18,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use channel::{
+    CallChannel, Channel, ChannelKind, ChatChannel, ChatQuestion, ChatSide, EmailChannel,
+    FieldType, FormChannel, FormField, ImapSecurity, Mailbox, MailboxLogin, WhenAway,
+};
+pub use kind::{Kind, PerKind};
+pub use service::{
+    AgentProtocol, ContactLookup, CustomerAgent, EmailSettings, HttpSettings, LmtpListen,
+    RoutingSettings, Scope, Token, Webhook,
+};
+
 use crate::core::name::{
-    ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName, UserName,
+    AgentName, ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName, UserName,
 };
 use crate::core::number::{Country, PhoneNumber};
 use crate::core::prompt::Audio;
@@ -43,6 +57,12 @@ pub struct Snapshot {
     pub schedules: Listed<Arc<Schedule>>,
     /// Ways in.
     pub channels: Listed<Channel>,
+    /// Programs that talk to customers.
+    pub customer_agents: Listed<CustomerAgent>,
+    /// Programs that may use the API.
+    pub tokens: Vec<Token>,
+    /// Whom events are sent to.
+    pub webhooks: Vec<Webhook>,
     /// What a reload must satisfy.
     pub expectations: Vec<Expectation>,
     /// All prompts: those of the configuration and those that come with the program.
@@ -82,6 +102,30 @@ impl Snapshot {
         self.channels.named(name)
     }
 
+    /// The customer agent of that name.
+    pub fn customer_agent(&self, name: &str) -> Option<&CustomerAgent> {
+        self.customer_agents.named(name)
+    }
+
+    /// Whether somebody may see what is in an inbox: everybody where it names no teams, else the main
+    /// and extra members of its teams. What is in no inbox is everybody's; what is in an inbox that
+    /// is gone is nobody's.
+    pub fn has_access(&self, user: &str, inbox: Option<&InboxName>) -> bool {
+        let Some(name) = inbox else {
+            return true;
+        };
+        let Some(inbox) = self.inbox(name) else {
+            return false;
+        };
+        let Some(teams) = &inbox.teams else {
+            return true;
+        };
+        teams.iter().filter_map(|name| self.team(name)).any(|team| {
+            let mut members = team.members.iter().chain(&team.extra_members);
+            members.any(|member| &**member == user)
+        })
+    }
+
     /// The channel that owns a dialled number.
     pub fn channel_of_number(&self, number: &PhoneNumber) -> Option<&Channel> {
         self.numbers.get(number).and_then(|name| self.channel(name))
@@ -104,7 +148,15 @@ macro_rules! named {
     )*};
 }
 
-named!(Trunk, User, Team, Inbox, Channel, Arc<Schedule>);
+named!(
+    Trunk,
+    User,
+    Team,
+    Inbox,
+    Channel,
+    CustomerAgent,
+    Arc<Schedule>
+);
 
 /// Things in the order written, each found by its name without a search. Reads like a slice.
 #[derive(Clone, Debug)]
@@ -176,6 +228,14 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[smtp]`; without it no mail is sent.
     pub smtp: Option<SmtpSettings>,
+    /// `[http]`; without it there is no API, no form and no chat.
+    pub http: Option<HttpSettings>,
+    /// `[email]`
+    pub email: EmailSettings,
+    /// `[contacts]`
+    pub contacts: ContactLookup,
+    /// `[routing]`
+    pub routing: RoutingSettings,
     /// How long SIGTERM lets running calls go on.
     pub drain: Duration,
 }
@@ -247,6 +307,8 @@ pub struct StoreSettings {
 pub enum SmtpSecurity {
     /// `smtp://`: STARTTLS where the server offers it.
     Opportunistic,
+    /// `submission://`: STARTTLS, without which nothing is sent.
+    StartTls,
     /// `smtps://`: TLS from the first octet.
     Tls,
 }
@@ -388,6 +450,38 @@ pub struct User {
     pub schedule: Option<ScheduleName>,
     /// Time after a call in which no other is offered.
     pub wrap_up: Duration,
+    /// What the person may do over the API beside the daily work.
+    pub role: Role,
+    /// The argon2id hash of the password for signing in, as a PHC string.
+    pub password_hash: Option<Secret>,
+    /// Open conversations of each kind beyond which none is assigned automatically; `None`: any number.
+    pub capacity: PerKind<Option<u32>>,
+    /// The same while the person is on a call; `None`: as `capacity`.
+    pub capacity_on_call: PerKind<Option<u32>>,
+    /// Whether own hours set presence: their start sets available, their end away.
+    pub presence_by_hours: bool,
+    /// Absences, `[from, until)`, in order.
+    pub out_of_office: Vec<Absence>,
+}
+
+/// What a person may do over the API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Works in the inboxes that the person has access to.
+    #[default]
+    Agent,
+    /// Sees all inboxes, reassigns all, changes rules and prompts.
+    Admin,
+}
+
+/// A time in which a person is out of office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// Its first instant.
+    pub from: Wall,
+    /// The first instant after it.
+    pub until: Wall,
 }
 
 /// A user's number in the phone network.
@@ -461,6 +555,8 @@ pub enum Target {
     Lists,
     /// The owner of the contact.
     ContactOwner,
+    /// A customer agent; not for calls.
+    CustomerAgent,
     /// Nobody; lists may stand beside and wait.
     Nobody,
 }
@@ -474,11 +570,15 @@ pub struct Step {
     pub users: Vec<UserName>,
     /// Teams, whose main members follow the users.
     pub teams: Vec<TeamName>,
+    /// Which program, for [`Target::CustomerAgent`].
+    pub agent: Option<AgentName>,
+    /// Whether presence, own hours and capacity are asked; always true for calls.
+    pub only_available: bool,
     /// How candidates are chosen from.
     pub strategy: Strategy,
     /// Which of two equal candidates comes first.
     pub tie_break: TieBreak,
-    /// How long this step may last.
+    /// How long this step of a call may last; of no meaning for messages.
     pub ring: Duration,
     /// How long each candidate rings alone (or until one is added, with `progressive`).
     pub ring_each: Duration,
@@ -486,12 +586,14 @@ pub struct Step {
     pub max_ringing: usize,
 }
 
-/// Which of a call channel's rules is in force.
+/// Which of a channel's rules is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleName {
-    /// Open.
+    /// Calls: open.
     WorkingHours,
+    /// Messages: open, and at all other hours without a rule of their own.
+    Assign,
     /// Between two windows of one date.
     Break,
     /// Closed.
@@ -501,45 +603,42 @@ pub enum RuleName {
 /// Whom to offer to, how, and what then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Tried in order. Empty: straight to voicemail.
+    /// Tried in order. Empty: calls go straight to voicemail, messages stay unassigned.
     pub steps: Vec<Step>,
-    /// What the caller hears when nobody answered. In `break` and `after_hours` a special day's
-    /// own prompt takes its place.
-    pub voicemail: PromptName,
+    /// What follows when no step finds anybody.
+    pub end: RuleEnd,
+    /// What a message is answered with automatically when it comes under this rule.
+    pub reply: Option<String>,
+    /// A message that its assignee has not answered within this time goes to the next.
+    pub answer_within: Option<Duration>,
 }
 
-/// A configured way in for calls.
+/// What follows when no step of a rule finds anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// Its name.
-    pub name: ChannelName,
-    /// The inbox it belongs to; `None`: everybody has access.
-    pub inbox: Option<InboxName>,
-    /// Dialled numbers that we own.
-    pub numbers: Vec<PhoneNumber>,
-    /// Business hours; `None`: always open.
-    pub schedule: Option<ScheduleName>,
-    /// Addresses that get voicemails and missed calls by mail.
-    pub notify: Vec<String>,
-    /// In force while open.
-    pub working_hours: Rule,
-    /// In force in a break; `None`: `after_hours`.
-    pub break_: Option<Rule>,
-    /// In force while closed.
-    pub after_hours: Rule,
-    /// Prompts in place of a special day's own, by the special day's name.
-    pub special_prompts: BTreeMap<String, PromptName>,
-    /// The longest voicemail.
-    pub voicemail_limit: Duration,
+pub enum RuleEnd {
+    /// Calls: what the caller hears. In `break` and `after_hours` a special day's own prompt takes
+    /// its place.
+    Voicemail(PromptName),
+    /// Messages: the conversation waits, unassigned.
+    Unassigned,
 }
 
-impl Channel {
-    /// The rule of that name; `break` falls back to `after_hours`.
-    pub fn rule(&self, name: RuleName) -> &Rule {
-        match name {
-            RuleName::WorkingHours => &self.working_hours,
-            RuleName::Break => self.break_.as_ref().unwrap_or(&self.after_hours),
-            RuleName::AfterHours => &self.after_hours,
+impl Rule {
+    /// A rule that names nobody: what a message channel has where nothing is written.
+    pub fn nobody() -> Rule {
+        Rule {
+            steps: Vec::new(),
+            end: RuleEnd::Unassigned,
+            reply: None,
+            answer_within: None,
+        }
+    }
+
+    /// What a caller hears when nobody answered.
+    pub fn voicemail(&self) -> Option<&PromptName> {
+        match &self.end {
+            RuleEnd::Voicemail(prompt) => Some(prompt),
+            RuleEnd::Unassigned => None,
         }
     }
 }
@@ -549,7 +648,7 @@ impl Channel {
 pub struct Expectation {
     /// The moment.
     pub at: Wall,
-    /// The channel that a call would come to.
+    /// The channel that a call or message would come to.
     pub channel: ChannelName,
     /// What should happen.
     pub outcome: Expected,
@@ -566,4 +665,6 @@ pub enum Expected {
     Rings(Vec<UserName>),
     /// Open, break or closed.
     Hours(crate::core::schedule::Openness),
+    /// A message is assigned to one of these; empty: it stays unassigned.
+    Assigned(Vec<UserName>),
 }

@@ -1,0 +1,16 @@
+//! Conversations: what arrives by mail, form, chat and phone, who has it, and what may be done with
+//! it by whom. Edges hand in a [`Command`]; what comes of it are records to keep and [`Event`]s.
+
+mod command;
+mod event;
+mod record;
+
+pub use command::{
+    Actor, AgentReply, Arrival, Command, ContactChange, ContactHint, Done, NewMessage, Origin,
+    Refusal, RefusalKind,
+};
+pub use event::{Event, Happening, Outgoing};
+pub use record::{
+    Assignee, Attachment, AuditRecord, Author, ContactRecord, ConversationRecord, Delivery, Gone,
+    ItemKind, MessageKind, MessageRecord, PresenceRecord, SeenRecord, SessionRecord, Status,
+};

@@ -1,0 +1,121 @@
+//! The door between the engine and the edges that people and programs come in by: HTTP, mail, forms,
+//! chat. Commands go in, and are answered once what came of them can be read; events come out.
+
+mod attachments;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+pub use attachments::{AttachmentError, Attachments};
+
+use crate::core::conversation::{Command, Done, Event, Refusal, RefusalKind};
+use crate::core::snapshot::Snapshot;
+
+/// Commands that may wait for the engine, each of which an edge waits for: beyond it, edges tell
+/// their clients to come again.
+const COMMANDS: usize = 4_096;
+
+/// Events that a slow listener may fall behind before it misses some, which it is told.
+const EVENTS: usize = 16_384;
+
+/// The address of a client, as the outermost trusted proxy saw it. HTTP puts it into the extensions
+/// of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientAddress(pub IpAddr);
+
+/// A command, and where its answer goes.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked for.
+    pub command: Box<Command>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Done, Refusal>>,
+}
+
+/// An event with its number, which counts up from 1 at each start of the daemon.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its number.
+    pub number: u64,
+    /// What has happened.
+    pub event: Arc<Event>,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Door {
+    commands: mpsc::Sender<Asked>,
+    events: broadcast::Sender<Published>,
+    numbered: Arc<AtomicU64>,
+    snapshot: Arc<watch::Sender<Arc<Snapshot>>>,
+    attachments: Attachments,
+}
+
+impl Door {
+    /// A door, and what comes through it. `attachments` is the directory of stored files.
+    pub fn new(snapshot: Arc<Snapshot>, attachments: PathBuf) -> (Door, mpsc::Receiver<Asked>) {
+        let (commands, asked) = mpsc::channel(COMMANDS);
+        let door = Door {
+            commands,
+            events: broadcast::Sender::new(EVENTS),
+            numbered: Arc::default(),
+            snapshot: Arc::new(watch::Sender::new(snapshot)),
+            attachments: Attachments::new(attachments),
+        };
+        (door, asked)
+    }
+
+    /// Asks the engine. What came of it can be read from the store when this returns.
+    ///
+    /// # Errors
+    /// The engine refuses, does not keep up ([`RefusalKind::Busy`]), or is ending.
+    pub async fn ask(&self, command: Command) -> Result<Done, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let command = Box::new(command);
+        let busy = || Refusal {
+            kind: RefusalKind::Busy,
+            text: "Too much is going on at this moment. Try again in a few seconds.".to_owned(),
+        };
+        self.commands
+            .try_send(Asked { command, answer })
+            .map_err(|_| busy())?;
+        answered.await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    /// Everything that happens from now on. A listener that falls behind is told how much it missed.
+    pub fn events(&self) -> broadcast::Receiver<Published> {
+        self.events.subscribe()
+    }
+
+    /// The configuration in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Tells when another configuration comes into force.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    /// The stored files.
+    pub fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    /// Tells everybody who listens. For the daemon.
+    pub fn publish(&self, event: Event) {
+        let number = self.numbered.fetch_add(1, Ordering::Relaxed) + 1;
+        let event = Arc::new(event);
+        // Nobody listening is no error.
+        let _ = self.events.send(Published { number, event });
+    }
+
+    /// Another configuration is in force. For the daemon.
+    pub fn adopt(&self, snapshot: &Arc<Snapshot>) {
+        self.snapshot.send_replace(Arc::clone(snapshot));
+    }
+}
