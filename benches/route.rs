@@ -10,6 +10,7 @@ use ringdesk::config::zone::zone;
 use ringdesk::core::desk::Desk;
 use ringdesk::core::id::{CallId, RandomSource};
 use ringdesk::core::name::UserName;
+use ringdesk::core::prompt::PromptFiles;
 use ringdesk::core::routing::{
     DeviceFacts, Facts, Kind, Outcome, Request, Selection, To, UserFacts, route,
 };
@@ -127,6 +128,7 @@ fn snapshot(strategy: Strategy, members: usize) -> Snapshot {
         webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts: HashMap::new(),
+        prompt_files: PromptFiles::default(),
         numbers,
     }
 }

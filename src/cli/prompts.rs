@@ -117,7 +117,10 @@ fn files(loaded: &Loaded, directory: &Path) -> BTreeMap<String, Option<PathBuf>>
         }
     }
     for name in loaded.snapshot.prompts.keys() {
-        files.insert(name.to_string(), loaded.prompt_files.get(name).cloned());
+        files.insert(
+            name.to_string(),
+            loaded.snapshot.prompt_files.named.get(name).cloned(),
+        );
     }
     files
 }

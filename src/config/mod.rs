@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub use compile::{PromptFile, SHIPPED_PROMPTS};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 
-use crate::core::name::{PromptName, UserName};
+use crate::core::name::UserName;
 use crate::core::prompt::PromptAudio;
 use crate::core::snapshot::{Snapshot, StoreSettings};
 use crate::core::time::Wall;
@@ -42,8 +42,6 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// What an admin should know about it, sorted by file and line.
     pub warnings: Vec<Diagnostic>,
-    /// The file of each prompt that has one; the others come with the program.
-    pub prompt_files: BTreeMap<PromptName, PathBuf>,
     /// The file of each user's phone password, whether it is there yet or not.
     pub password_files: BTreeMap<UserName, PathBuf>,
 }
@@ -114,7 +112,7 @@ fn assemble(
         unread: &unread,
         load_prompt,
     };
-    let (mut snapshot, prompt_files) = compile::compile(&tree, &surroundings, &mut findings);
+    let mut snapshot = compile::compile(&tree, &surroundings, &mut findings);
     if findings.is_usable() {
         snapshot.expectations = expectations::check(&tree, &snapshot, &mut findings);
     }
@@ -122,7 +120,6 @@ fn assemble(
     Ok(Loaded {
         snapshot,
         warnings,
-        prompt_files,
         password_files: password_files(&tree, surroundings.files),
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::Weekday;
 
 use crate::core::name::{ScheduleName, TeamName, UserName};
-use crate::core::prompt::PromptAudio;
+use crate::core::prompt::{PromptAudio, PromptFiles};
 use crate::core::schedule::{Overnight, Schedule, ScheduleParts, SpecialDay, Weekly};
 use crate::core::snapshot::{
     CallChannel, CallerFrom, CallerShown, Channel, ChannelKind, ChatChannel, ChatSide,
@@ -254,6 +254,7 @@ pub fn snapshot(users: Vec<User>, teams: Vec<Team>, channels: Vec<Channel>) -> S
         tokens: Vec::new(),
         webhooks: Vec::new(),
         expectations: Vec::new(),
+        prompt_files: PromptFiles::default(),
         prompts: HashMap::from([
             ("unanswered".into(), silence.clone()),
             ("closed".into(), silence),

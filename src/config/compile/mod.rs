@@ -9,8 +9,6 @@ mod settings;
 mod trunks;
 mod uri;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use names::Unread;
@@ -20,7 +18,6 @@ pub use settings::store as store_settings;
 use super::diagnostic::Findings;
 use super::files::Files;
 use super::tree::Tree;
-use crate::core::name::PromptName;
 use crate::core::prompt::PromptAudio;
 use crate::core::snapshot::{Listed, Snapshot};
 use crate::core::time::Wall;
@@ -48,12 +45,12 @@ struct Directory<'a> {
     channels: Names<'a>,
 }
 
-/// Makes a snapshot without its expectations, and the files of its prompts. It may be used only if nothing was found to be wrong.
+/// Makes a snapshot without its expectations. It may be used only if nothing was found to be wrong.
 pub(super) fn compile(
     tree: &Tree,
     surroundings: &Surroundings<'_>,
     findings: &mut Findings,
-) -> (Snapshot, BTreeMap<PromptName, PathBuf>) {
+) -> Snapshot {
     let directory = Directory::new(tree, surroundings.unread, findings);
     let mut prompts = Prompts::new(tree, surroundings, findings);
     let settings = settings::compile(tree, surroundings.files, findings);
@@ -63,7 +60,7 @@ pub(super) fn compile(
     let channels = channels::compile(tree, &directory, &mut prompts, findings);
     check_expectations(tree, &directory, &mut prompts, findings);
     let (prompts, prompt_files) = prompts.into_loaded();
-    let snapshot = Snapshot {
+    Snapshot {
         version: surroundings.version,
         loaded_at: surroundings.at,
         settings,
@@ -78,9 +75,9 @@ pub(super) fn compile(
         webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts,
+        prompt_files,
         numbers: channels.numbers,
-    };
-    (snapshot, prompt_files)
+    }
 }
 
 /// What expectations name must exist; whether they are met is for later.

@@ -13,7 +13,7 @@ use crate::config::files::{Files, beside};
 use crate::config::section::Placed;
 use crate::config::tree::Tree;
 use crate::core::name::PromptName;
-use crate::core::prompt::{Audio, PromptAudio};
+use crate::core::prompt::{Audio, PromptAudio, PromptFiles};
 
 /// The prompts that come with the program: one for each rule that has none of its own, music for
 /// whoever is held, and the question to an external number.
@@ -121,7 +121,7 @@ impl<'a> Prompts<'a> {
     }
 
     /// What was loaded, and the files it was loaded from.
-    pub fn into_loaded(self) -> (HashMap<PromptName, Audio>, BTreeMap<PromptName, PathBuf>) {
+    pub fn into_loaded(self) -> (HashMap<PromptName, Audio>, PromptFiles) {
         let mut prompts = HashMap::with_capacity(self.found.len());
         let mut files = BTreeMap::new();
         for (name, found) in self.found {
@@ -132,6 +132,10 @@ impl<'a> Prompts<'a> {
             files.extend(file.map(|file| (name.clone(), file)));
             prompts.insert(name, audio);
         }
+        let files = PromptFiles {
+            directory: self.dir,
+            named: files,
+        };
         (prompts, files)
     }
 

@@ -32,7 +32,7 @@ use crate::core::name::{
     AgentName, ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName, UserName,
 };
 use crate::core::number::{Country, PhoneNumber};
-use crate::core::prompt::Audio;
+use crate::core::prompt::{Audio, PromptFiles};
 use crate::core::schedule::Schedule;
 use crate::core::time::Wall;
 
@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub expectations: Vec<Expectation>,
     /// All prompts: those of the configuration and those that come with the program.
     pub prompts: HashMap<PromptName, Audio>,
+    /// Where they were found.
+    pub prompt_files: PromptFiles,
     /// Which channel owns a dialled number.
     pub numbers: HashMap<PhoneNumber, ChannelName>,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::core::id::RandomSource;
+use crate::core::prompt::PromptFiles;
 use crate::core::snapshot::{
     ContactLookup, DigestOffer, EmailSettings, MediaSettings, PerKind, Role, RoutingSettings,
     Secret, Settings, SipSettings, StoreSettings, User,
@@ -71,6 +72,7 @@ fn snapshot(users: Vec<User>) -> Snapshot {
         webhooks: Vec::new(),
         expectations: Vec::new(),
         prompts: HashMap::new(),
+        prompt_files: PromptFiles::default(),
         numbers: HashMap::new(),
     }
 }
