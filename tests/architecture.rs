@@ -108,7 +108,17 @@ const PARTS: &[Part] = &[
             "sip::transaction",
         ],
     ),
-    edge("media::prompt", &["core", "media::g711", "media::tone"]),
+    edge(
+        "media::prompt",
+        &[
+            "clock",
+            "core",
+            "media::command",
+            "media::g711",
+            "media::level",
+            "media::tone",
+        ],
+    ),
     edge(
         "media::recording",
         &[
@@ -185,8 +195,7 @@ const PARTS: &[Part] = &[
             "core",
             "daemon",
             "engine",
-            "media::g711",
-            "media::level",
+            "media::command",
             "media::prompt",
             "media::tone",
             "phone",
@@ -266,6 +275,11 @@ const KEPT_INSIDE: &[(&str, &str, &str)] = &[
         "rubato",
         "media::prompt",
         "prompts are resampled when loaded",
+    ),
+    (
+        "symphonia",
+        "media::prompt",
+        "uploads are decoded on threads that may fail",
     ),
 ];
 

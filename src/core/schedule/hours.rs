@@ -73,6 +73,11 @@ impl Schedule {
         &self.zone
     }
 
+    /// Its special days, in the order in which the first of equals wins.
+    pub fn special_days(&self) -> &[SpecialDay] {
+        self.special_days.listed()
+    }
+
     /// The state at `at`.
     pub fn state_at(&self, at: Wall) -> HoursState {
         let second = in_calendar(at);

@@ -343,6 +343,11 @@ pub(super) struct SpecialDays {
 }
 
 impl SpecialDays {
+    /// All of them.
+    pub(super) fn listed(&self) -> &[SpecialDay] {
+        &self.days
+    }
+
     /// `days` in the order in which the first of equals wins.
     pub(super) fn new(mut days: Vec<SpecialDay>) -> SpecialDays {
         for day in &mut days {

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
-use crate::media::g711::SAMPLE_RATE;
-
 use super::PromptError;
 use super::header::tidy;
-use super::resample::To8k;
+use super::mix::{Mix, Mixed};
 
 /// The longest prompt: nobody listens to more before leaving a message, and every prompt stays in
 /// memory in two codecs.
@@ -20,9 +18,6 @@ pub const SAMPLE_RATES: RangeInclusive<u32> = 2_000..=384_000;
 
 /// The most channels that are mixed.
 pub const MOST_CHANNELS: u16 = 32;
-
-/// A run of so many samples at full scale is heard as distortion.
-const CLIPPED_RUN: u64 = 3;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,20 +51,65 @@ pub fn decode(wav: &[u8]) -> Result<Decoded, PromptError> {
     let mut reader = WavReader::new(wav.as_slice()).map_err(unreadable)?;
     let spec = reader.spec();
     let frames = check(spec, reader.duration())?;
-    let mut mix = Mix::new(spec).ok_or(PromptError::SampleRate(spec.sample_rate))?;
-    match spec.sample_format {
+    let mut mix = Mix::new(spec.sample_rate, resolution(spec))
+        .ok_or(PromptError::SampleRate(spec.sample_rate))?;
+    let read = match spec.sample_format {
         SampleFormat::Float => {
             let samples = reader.samples::<f32>();
-            mix.read(samples.map(|sample| sample.map(f64::from)), frames)?;
+            mix_samples(&mut mix, samples.map(|sample| sample.map(f64::from)), spec)
         }
         SampleFormat::Int => {
             let full_scale = 2f64.powi(i32::from(spec.bits_per_sample) - 1);
             let samples = reader.samples::<i32>();
             let scaled = samples.map(|sample| sample.map(|sample| f64::from(sample) / full_scale));
-            mix.read(scaled, frames)?;
+            mix_samples(&mut mix, scaled, spec)
+        }
+    };
+    let mixed = mix.finish();
+    if read.is_err() || mixed.frames < u64::from(frames) {
+        return Err(PromptError::CutOff {
+            promised: playing_time(frames, spec),
+            found: mixed.plays(spec.sample_rate),
+        });
+    }
+    Ok(decoded(mixed, spec))
+}
+
+/// How fine the samples are, in bits, as far as clipping is concerned.
+fn resolution(spec: WavSpec) -> u16 {
+    match spec.sample_format {
+        SampleFormat::Float => 16,
+        SampleFormat::Int => spec.bits_per_sample,
+    }
+}
+
+/// The error is a file that ends early.
+fn mix_samples(
+    mix: &mut Mix,
+    samples: impl Iterator<Item = Result<f64, hound::Error>>,
+    spec: WavSpec,
+) -> Result<(), hound::Error> {
+    let mut frame = Vec::with_capacity(usize::from(spec.channels));
+    for sample in samples {
+        frame.push(sample?);
+        if frame.len() == usize::from(spec.channels) {
+            mix.push(frame.drain(..));
         }
     }
-    Ok(mix.finish(spec))
+    Ok(())
+}
+
+fn decoded(mixed: Mixed, spec: WavSpec) -> Decoded {
+    Decoded {
+        samples: mixed.samples,
+        source: SourceFormat {
+            sample_rate: spec.sample_rate,
+            channels: spec.channels,
+            bits: spec.bits_per_sample,
+            is_float: spec.sample_format == SampleFormat::Float,
+        },
+        clipped: mixed.clipped,
+    }
 }
 
 /// The number of frames, if all is within bounds.
@@ -103,130 +143,6 @@ fn unreadable(error: hound::Error) -> PromptError {
         | hound::Error::UnfinishedSample
         | hound::Error::InvalidSampleFormat => PromptError::NotWav("its header contradicts itself"),
     }
-}
-
-/// Frames on their way to 8 kHz mono.
-struct Mix {
-    spec: WavSpec,
-    out: Out,
-    frames: u32,
-    clipped: u64,
-    run: u64,
-}
-
-enum Out {
-    Unchanged(Vec<f64>),
-    Resampled(Box<To8k>),
-}
-
-impl Mix {
-    fn new(spec: WavSpec) -> Option<Mix> {
-        let out = if spec.sample_rate == SAMPLE_RATE {
-            Out::Unchanged(Vec::new())
-        } else {
-            Out::Resampled(Box::new(To8k::new(spec.sample_rate)?))
-        };
-        Some(Mix {
-            spec,
-            out,
-            frames: 0,
-            clipped: 0,
-            run: 0,
-        })
-    }
-
-    fn read(
-        &mut self,
-        samples: impl Iterator<Item = Result<f64, hound::Error>>,
-        promised: u32,
-    ) -> Result<(), PromptError> {
-        let channels = self.spec.channels;
-        let (mut sum, mut loudest, mut channel) = (0.0, 0.0f64, 0);
-        for sample in samples {
-            let Ok(sample) = sample else {
-                return Err(self.cut_off(promised));
-            };
-            let sample = if sample.is_finite() { sample } else { 0.0 };
-            sum += sample;
-            loudest = loudest.max(sample.abs());
-            channel += 1;
-            if channel == channels {
-                self.push(sum / f64::from(channels), loudest);
-                (sum, loudest, channel) = (0.0, 0.0, 0);
-            }
-        }
-        if self.frames < promised {
-            return Err(self.cut_off(promised));
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, sample: f64, loudest: f64) {
-        self.frames += 1;
-        match &mut self.out {
-            Out::Unchanged(samples) => samples.push(sample),
-            Out::Resampled(resampler) => resampler.push(sample),
-        }
-        self.count_clipping(loudest);
-    }
-
-    fn count_clipping(&mut self, loudest: f64) {
-        let bits = if self.spec.sample_format == SampleFormat::Float {
-            16
-        } else {
-            self.spec.bits_per_sample.min(16)
-        };
-        let full = 1.0 - 2f64.powi(1 - i32::from(bits));
-        self.run = if loudest >= full { self.run + 1 } else { 0 };
-        if self.run == CLIPPED_RUN {
-            self.clipped += CLIPPED_RUN;
-        } else if self.run > CLIPPED_RUN {
-            self.clipped += 1;
-        }
-    }
-
-    fn cut_off(&self, promised: u32) -> PromptError {
-        PromptError::CutOff {
-            promised: playing_time(promised, self.spec),
-            found: playing_time(self.frames, self.spec),
-        }
-    }
-
-    fn finish(self, spec: WavSpec) -> Decoded {
-        let samples = match self.out {
-            Out::Unchanged(samples) => samples,
-            Out::Resampled(resampler) => resampler.finish(),
-        };
-        Decoded {
-            samples: to_16_bit(&samples),
-            source: SourceFormat {
-                sample_rate: spec.sample_rate,
-                channels: spec.channels,
-                bits: spec.bits_per_sample,
-                is_float: spec.sample_format == SampleFormat::Float,
-            },
-            clipped: self.clipped,
-        }
-    }
-}
-
-/// Rounds to 16 bits; if the loudest sample does not fit, all are made quieter until it does.
-fn to_16_bit(samples: &[f64]) -> Vec<i16> {
-    const SCALE: f64 = 32_768.0;
-    let fits = |sample: f64| (-SCALE..=SCALE - 1.0).contains(&(sample * SCALE).round());
-    let loudest = samples
-        .iter()
-        .filter(|sample| !fits(**sample))
-        .fold(0.0f64, |loudest, sample| loudest.max(sample.abs()));
-    let gain = if loudest > 0.0 {
-        (SCALE - 1.0) / loudest
-    } else {
-        SCALE
-    };
-    samples
-        .iter()
-        .map(|sample| (sample * gain).round() as i16)
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,22 +1,36 @@
-//! Prompts: WAV files of any common kind, brought to 8 kHz mono and encoded once per codec.
+//! Prompts: audio brought to 8 kHz mono and encoded once per codec. What lies in the directory of
+//! prompts is WAV; what is uploaded may be MP3, FLAC and Ogg Vorbis too ([`upload`]), and is kept in a
+//! [`Library`].
 
+mod compressed;
 mod decode;
 mod header;
+mod kind;
+mod library;
+mod mix;
+mod report;
 mod resample;
 mod shipped;
-mod store;
+pub mod upload;
+mod usage;
+mod vorbis;
+mod wav;
+mod worker;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::core::prompt::PromptAudio;
 use crate::media::tone::encode;
 
 pub use decode::{Decoded, LONGEST, MOST_CHANNELS, SAMPLE_RATES, SourceFormat, decode};
+pub use kind::AudioFormat;
+pub use library::{Existing, Library, LibraryError, Prompt, PromptSource};
+pub use report::{LONG_END, LONG_START, LOUD_DBFS, QUIET_DBFS, Report};
 pub use shipped::SHIPPED;
-pub use store::store;
+pub use usage::uses;
 
 /// Why a file is no prompt. The sentence does not name the file; its reader does.
 #[derive(Debug, thiserror::Error)]
@@ -56,26 +70,119 @@ pub enum PromptError {
     /// More audio than a caller would listen to.
     #[error("plays for {:.0} s; a prompt may play for {:.0} s", .0.as_secs_f64(), LONGEST.as_secs_f64())]
     TooLong(Duration),
-    /// A name that no prompt can have.
-    #[error("cannot be named {0:?}: a prompt's name has letters a to z, digits, `-`, `_` and `.`")]
-    Name(String),
     /// More octets than a prompt needs.
     #[error("is too large for a prompt; save it as WAV, 16 bit PCM, 48 kHz or less")]
     TooLarge,
-    /// There is one already.
-    #[error("is not stored: {} is there already. To put this in its place, add --replace", .0.display())]
-    Exists(PathBuf),
-    /// The directory of prompts refused.
-    #[error("cannot be written to {}: {source}", path.display())]
-    Unwritable {
-        /// Where it should have gone.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
+    /// A file without contents.
+    #[error("is empty; choose it again, or export it again")]
+    NoOctets,
+    /// More octets than an upload may have.
+    #[error(
+        "is larger than {} MB; save it as MP3, or as WAV with one channel and 16 bits",
+        upload::MOST_UPLOADED / 1_000_000
+    )]
+    TooManyOctets,
+    /// Something that is known and is no prompt, by name.
+    #[error("is {0}; save it as WAV, MP3, FLAC or Ogg Vorbis")]
+    OtherFormat(&'static str),
+    /// Nothing that is known.
+    #[error("is no sound file that can be read; save it as WAV, MP3, FLAC or Ogg Vorbis")]
+    Unrecognised,
+    /// The decoder gave up.
+    #[error("cannot be decoded as {format} ({what}); export it again, or save it as WAV")]
+    Broken {
+        /// Which decoder.
+        format: &'static str,
+        /// In its words.
+        what: String,
     },
+    /// Too much of the audio is damaged.
+    #[error(
+        "is damaged: of its {packets} parts of {format} audio, {broken} cannot be decoded or sound otherwise than when they were written; export it again"
+    )]
+    BrokenPackets {
+        /// Which decoder.
+        format: &'static str,
+        /// These cannot be decoded; none, where only a checksum tells.
+        broken: u64,
+        /// Of these.
+        packets: u64,
+    },
+    /// Several recordings one after the other.
+    #[error(
+        "changes from {0} to {1} samples a second midway; join its parts in an audio program and export it again"
+    )]
+    ChangesRate(u32, u32),
+    /// More audio than a caller would listen to; how much, nobody has counted.
+    #[error("plays for more than {:.0} s, the most for a prompt; shorten it", LONGEST.as_secs_f64())]
+    Longer,
+    /// A stream without its end.
+    #[error("is cut off after {:.1} s: its end is missing; copy or export it again", .0.as_secs_f64())]
+    NoEnd(Duration),
+    /// A file that keeps the decoder busy.
+    #[error("takes too long to decode, or too much memory; save it as WAV, 16 bit PCM")]
+    TooMuchWork,
+    /// The decoder came to an end that it should not have.
+    #[error("makes the decoder fail, so it is damaged; save it as WAV, 16 bit PCM")]
+    Fault,
+    /// Others come first.
+    #[error("cannot be looked at yet: other files are being decoded; try again in a few seconds")]
+    Busy,
     /// Not one of those that come with the program.
     #[error("does not come with the program")]
     NotShipped,
+}
+
+impl PromptError {
+    /// The HTTP status (RFC 9110 §15) of an answer that says so.
+    pub fn status(&self) -> u16 {
+        match self {
+            PromptError::TooManyOctets | PromptError::TooLarge => 413,
+            PromptError::NotWav(_)
+            | PromptError::Encoding(_)
+            | PromptError::OtherFormat(_)
+            | PromptError::Unrecognised => 415,
+            PromptError::Busy => 503,
+            PromptError::Unreadable(_) => 500,
+            PromptError::NotShipped => 404,
+            PromptError::CutOff { .. }
+            | PromptError::SampleRate(_)
+            | PromptError::Channels(_)
+            | PromptError::Empty
+            | PromptError::TooLong(_)
+            | PromptError::NoOctets
+            | PromptError::Broken { .. }
+            | PromptError::BrokenPackets { .. }
+            | PromptError::ChangesRate(..)
+            | PromptError::Longer
+            | PromptError::NoEnd(_)
+            | PromptError::TooMuchWork
+            | PromptError::Fault => 422,
+        }
+    }
+
+    /// A word for programs that stays the same, as `too-long`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PromptError::TooManyOctets | PromptError::TooLarge => "too-large",
+            PromptError::NotWav(_)
+            | PromptError::Encoding(_)
+            | PromptError::OtherFormat(_)
+            | PromptError::Unrecognised => "format",
+            PromptError::Busy => "busy",
+            PromptError::Unreadable(_) => "unreadable",
+            PromptError::NotShipped => "unknown",
+            PromptError::CutOff { .. } | PromptError::NoEnd(_) => "cut-off",
+            PromptError::SampleRate(_) | PromptError::ChangesRate(..) => "sample-rate",
+            PromptError::Channels(_) => "channels",
+            PromptError::Empty | PromptError::NoOctets => "empty",
+            PromptError::TooLong(_) | PromptError::Longer => "too-long",
+            PromptError::Broken { .. } | PromptError::BrokenPackets { .. } | PromptError::Fault => {
+                "damaged"
+            }
+            PromptError::TooMuchWork => "too-much-work",
+        }
+    }
 }
 
 /// The most octets of a file: 5 minutes of 24-bit stereo at 48 kHz are 86 MB.
