@@ -2,6 +2,7 @@
 //! chat. Commands go in, and are answered once what came of them can be read; events come out.
 
 mod attachments;
+mod visitor;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use attachments::{AttachmentError, Attachments};
+pub use visitor::{VISITOR_COOKIE, Visitor};
 
 use crate::core::conversation::{Command, Done, Event, Refusal, RefusalKind};
 use crate::core::snapshot::Snapshot;
