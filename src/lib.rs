@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod core;
 pub mod daemon;
+pub mod email;
 pub mod engine;
 pub mod inbox;
 pub mod media;
