@@ -46,6 +46,8 @@ pub enum Record {
     Audit(Box<AuditRecord>),
     /// A recorded message.
     Voicemail(VoicemailRecord),
+    /// Somebody has listened to a recorded message, or says that nobody has.
+    Heard(HeardRecord),
     /// A decision with its trace.
     Decision(Box<DecisionRecord>),
     /// A device registered, or renewed.
@@ -214,6 +216,17 @@ pub struct VoicemailRecord {
     pub file: PathBuf,
     /// Who is told by mail.
     pub notify: Vec<String>,
+}
+
+/// Whether a recorded message was listened to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeardRecord {
+    /// Which.
+    pub voicemail: VoicemailId,
+    /// Who listened: `user anna`, `token crm`.
+    pub by: String,
+    /// When; `None`: it counts as new again.
+    pub at: Option<Wall>,
 }
 
 /// A decision with all that is needed to replay it.

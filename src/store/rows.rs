@@ -51,7 +51,8 @@ impl Batch {
             | Record::Presence(_)
             | Record::Seen(_)
             | Record::Session(_)
-            | Record::Audit(_) => {}
+            | Record::Audit(_)
+            | Record::Heard(_) => {}
             Record::Assignment(assignment) => self.assignments.push(assignment),
             Record::Decision(decision) => self.decisions.push(*decision),
             Record::Registered(registration) => {

@@ -90,6 +90,10 @@ pub struct ConversationRecord {
     pub contact_address: Option<String>,
     /// By what the contact was found; `None`: it was not.
     pub found_by: Option<FoundBy>,
+    /// SHA-256 of the cookie of the visitor who began it, in hex: who holds that cookie may read it
+    /// again. A contact that was found by an address that somebody typed proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
     /// The caller's number, of calls.
     pub from: Option<PhoneNumber>,
     /// What the last call in it was; `None` for other kinds.
