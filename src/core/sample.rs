@@ -132,6 +132,7 @@ pub fn message_channel(kind: Kind, name: &str, steps: Vec<Step>) -> Channel {
             smtp: None,
             authentication_servers: Vec::new(),
             signature: None,
+            reply_token: true,
         })),
         Kind::Form => ChannelKind::Form(Box::new(FormChannel {
             title: name.to_owned(),

@@ -87,6 +87,10 @@ pub struct EmailChannel {
     pub authentication_servers: Vec<String>,
     /// What stands below each reply.
     pub signature: Option<String>,
+    /// `reply_token`: whether answers are asked to `support+c.TOKEN@…`, which leads them to their
+    /// conversation whatever else a mail program leaves out; off for providers that do not deliver
+    /// such addresses to the mailbox before the plus.
+    pub reply_token: bool,
 }
 
 /// A mailbox that is read over IMAP (RFC 3501, IDLE of RFC 2177).
