@@ -15,3 +15,4 @@ pub mod outgoing;
 pub mod phone;
 pub mod sip;
 pub mod store;
+pub mod webhook;

@@ -153,6 +153,12 @@ const PARTS: &[Part] = &[
     edge("control", &["core"]),
     // Customer agents and webhooks ask with it.
     edge("outgoing", &["clock", "core"]),
+    // What is sent when is decided without a disk or a socket.
+    pure("webhook::schedule", &["core"]),
+    edge(
+        "webhook",
+        &["clock", "core", "inbox", "outgoing", "webhook::schedule"],
+    ),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
     edge(
         "phone",

@@ -58,6 +58,8 @@ ids! {
     AttachmentId;
     /// A person on the other side.
     ContactId;
+    /// One event on its way to one webhook.
+    DeliveryId;
 }
 
 /// The source of identifiers, tags, branches and seeds: a cipher stream from one seed.

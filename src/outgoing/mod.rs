@@ -5,6 +5,7 @@
 mod address;
 mod client;
 mod retry_after;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use address::{Standing, standing};
 pub use client::{Client, Post, Reply};
 pub use retry_after::read as read_retry_after;
+pub use signature::signature;
 
 /// What a client allows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
