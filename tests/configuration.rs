@@ -255,8 +255,14 @@ fn a_prompt_is_added_to_a_configuration_that_lacks_it() {
     assert_eq!(ringdesk(&["check", "--config", directory]).1, Some(0));
     let (shown, code) = ringdesk(&["prompts", "show", "moved", "--config", directory]);
     assert_eq!(code, Some(0));
-    assert!(shown.contains("format   8000 Hz, 16 bit, mono"), "{shown}");
-    assert!(shown.contains("used by  line working_hours"), "{shown}");
+    assert!(
+        shown.contains("format   WAV, 8000 Hz, 16 bit, mono"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("used by  channel \"line\", working_hours"),
+        "{shown}"
+    );
 
     let (printed, code) = ringdesk(&add);
     assert_eq!(code, Some(1), "{printed}");

@@ -13,7 +13,7 @@ use super::{ConfigDirectory, plain};
 use crate::config;
 use crate::media::command::Codec;
 use crate::media::prompt::upload::{self, MOST_UPLOADED};
-use crate::media::prompt::{Existing, Library, Prompt, PromptSource, Report};
+use crate::media::prompt::{Existing, Library, LibraryError, Prompt, PromptSource, Report};
 
 /// The prompts that callers hear.
 #[derive(Args, Debug)]
@@ -293,7 +293,10 @@ fn add(
         Some(loaded) => Library::open(&loaded.snapshot),
         None => Library::of_directory(config::prompt_directory(&directory.config)?),
     };
-    let prompt = library.add(name, &checked, adding.existing)?;
+    let prompt = match library.add(name, &checked, adding.existing) {
+        Err(error @ LibraryError::Exists(_)) => anyhow::bail!("{error} (--replace)"),
+        added => added?,
+    };
     if output.json {
         return json(&prompt, out);
     }
@@ -367,14 +370,52 @@ mod tests {
         let source = shipped("hold.wav");
         let mut out = Vec::new();
         add(&adding(&source, None), &config, PLAIN, &mut out).unwrap();
-        insta::assert_snapshot!(text(out, &loaded), @"");
+        insta::assert_snapshot!(text(out, &loaded), @r#"
+        stored   PROMPTS/hold.wav
+        format   WAV, 8000 Hz, 16 bit, mono
+        length   12.8 s
+        level    -22 dBFS on average, -14 dBFS at its loudest
+        silence  0.0 s at the start, 0.0 s at the end
+        clipped  no
+        Name it in a rule, voicemail = "hold", and reload (SIGHUP): calls from then on hear it.
+        "#);
 
         let (mut shown, mut listed) = (Vec::new(), Vec::new());
         let library = Library::open(&loaded.snapshot);
         show(&library.show("hold").unwrap(), &mut shown).unwrap();
         json(&library.show("hold").unwrap(), &mut listed).unwrap();
-        insta::assert_snapshot!(text(shown, &loaded), @"");
-        insta::assert_snapshot!(text(listed, &loaded), @"");
+        insta::assert_snapshot!(text(shown, &loaded), @r"
+        file     PROMPTS/hold.wav
+        made of  hold.wav
+        format   WAV, 8000 Hz, 16 bit, mono
+        length   12.8 s
+        level    -22 dBFS on average, -14 dBFS at its loudest
+        silence  0.0 s at the start, 0.0 s at the end
+        clipped  no
+        ");
+        insta::assert_snapshot!(text(listed, &loaded), @r#"
+        {
+          "name": "hold",
+          "source": "directory",
+          "original": "hold.wav",
+          "report": {
+            "format": "wav",
+            "sample_rate": 8000,
+            "channels": 1,
+            "bits": 16,
+            "seconds": 12.8,
+            "loudness_dbfs": -22.4,
+            "peak_dbfs": -14.0,
+            "clipped_samples": 0,
+            "clipped_share": 0.0,
+            "silence_at_start": 0.0,
+            "silence_at_end": 0.0,
+            "warnings": []
+          },
+          "problem": null,
+          "used_by": []
+        }
+        "#);
     }
 
     #[test]
@@ -385,7 +426,7 @@ mod tests {
         add(&adding(&source, None), &config, PLAIN, &mut io::sink()).unwrap();
         let loaded = config.load().unwrap();
         let again = add(&adding(&source, None), &config, PLAIN, &mut io::sink());
-        insta::assert_snapshot!(again.unwrap_err(), @"");
+        insta::assert_snapshot!(again.unwrap_err(), @r#"There is a prompt "closed" already. Choose another name, or replace it. (--replace)"#);
         let replacing = Adding {
             existing: Existing::Replace,
             ..adding(&source, None)
@@ -393,7 +434,60 @@ mod tests {
         let mut out = Vec::new();
         add(&replacing, &config, PLAIN, &mut out).unwrap();
         let last = text(out, &loaded);
-        insta::assert_snapshot!(last.lines().last().unwrap(), @"");
+        insta::assert_snapshot!(last.lines().last().unwrap(), @r#"Used by channel "a", after_hours. Reload (SIGHUP): calls from then on hear it."#);
+    }
+
+    #[test]
+    fn whatever_plays_a_prompt_keeps_it_from_being_deleted() {
+        let (directory, config) = house(&["closed.wav", "christmas.wav", "hold.wav"]);
+        let prompts = directory.path().join("prompts");
+        for name in ["eve", "declared", "free"] {
+            fs::copy(shipped("closed.wav"), prompts.join(format!("{name}.wav"))).unwrap();
+        }
+        let more = r#"
+            [[schedule]]
+            name = "oslo"
+            timezone = "Europe/Oslo"
+            weekly = { mon-fri = ["08:00-16:00"] }
+            special = [{ yearly = "12-24", name = "Christmas Eve", hours = [], prompt = "eve" }]
+            [[channel]]
+            name = "b"
+            kind = "call"
+            numbers = ["+4722334456"]
+            schedule = "oslo"
+            [channel.working_hours]
+            voicemail = "closed"
+            [channel.break]
+            voicemail = "closed"
+            [channel.special_prompts]
+            "Christmas Eve" = "christmas"
+            [[prompt]]
+            name = "declared"
+            [[expect]]
+            at = "2026-12-24T12:30"
+            channel = "b"
+            voicemail = "christmas"
+        "#;
+        fs::write(config.config.join("b.toml"), more).unwrap();
+        let loaded = config.load().unwrap();
+        let library = Library::open(&loaded.snapshot);
+        let uses = ["closed", "christmas", "eve", "declared", "hold", "free"]
+            .map(|name| format!("{name}: {}", library.show(name).unwrap().used_by.join("; ")));
+        insta::assert_snapshot!(uses.join("\n"), @r#"
+        closed: channel "a", after_hours; channel "b", working_hours; channel "b", break
+        christmas: channel "b", on "Christmas Eve"; the expectation in b.toml:20:13
+        eve: schedule "oslo", special day "Christmas Eve"
+        declared: [[prompt]] "declared"
+        hold: 
+        free:
+        "#);
+        for name in ["closed", "christmas", "eve", "declared"] {
+            assert_eq!(library.delete(name).unwrap_err().code(), "in-use", "{name}");
+            assert!(prompts.join(format!("{name}.wav")).is_file());
+        }
+        library.delete("free").unwrap();
+        assert!(!prompts.join("free.wav").exists());
+        config.load().unwrap();
     }
 
     #[test]
@@ -405,7 +499,16 @@ mod tests {
         let library = Library::open(&loaded.snapshot);
         let mut out = Vec::new();
         list(&library.list(), &mut out).unwrap();
-        insta::assert_snapshot!(text(out, &loaded), @"");
+        insta::assert_snapshot!(text(out, &loaded), @r"
+        accept           5.8 s   -25 dBFS  (comes with the program)
+        after_hours     10.1 s   -24 dBFS  (comes with the program)
+        break            9.9 s   -24 dBFS  (comes with the program)
+        broken         is not a WAV file (it ends within its header); save it as WAV, 16 bit PCM  (in no rule)
+        christmas       12.0 s   -24 dBFS  PROMPTS/christmas.wav  (in no rule)
+        closed           7.9 s   -24 dBFS  PROMPTS/closed.wav
+        hold            12.8 s   -22 dBFS  (comes with the program)
+        working_hours   10.2 s   -24 dBFS  (comes with the program)
+        ");
 
         let mut out = Vec::new();
         show(&library.show("closed").unwrap(), &mut out).unwrap();

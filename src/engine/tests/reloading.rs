@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::party::{Manner, Standing};
 use super::world::*;
+use crate::core::prompt::{Audio, PromptAudio};
 use crate::core::record::{CallOutcome, Record};
 use crate::core::snapshot::Strategy;
 use crate::engine::{Engine, Environment, Input};
+use crate::media::command::MediaCommand;
 
 #[test]
 fn a_call_keeps_the_configuration_that_it_began_with() {
@@ -29,6 +31,51 @@ fn a_call_keeps_the_configuration_that_it_began_with() {
     world.finish();
     let versions: Vec<u64> = world.call_rows().iter().map(|call| call.snapshot).collect();
     assert_eq!(versions, [41, 42]);
+}
+
+#[test]
+fn a_call_that_hears_a_prompt_hears_it_to_its_end_and_the_next_call_hears_the_new_one() {
+    let (old, new) = (prompt(8_000), prompt(16_000));
+    let with = |audio: &Audio| {
+        let mut snapshot = ringing_nobody();
+        for known in snapshot.prompts.values_mut() {
+            *known = Arc::clone(audio);
+        }
+        snapshot
+    };
+    let mut world = World::new(with(&old));
+    let first = world.call();
+    world.run(millis(500));
+    assert_eq!(world.commands(played).len(), 1);
+    world.tell(Input::Loaded(Arc::new(with(&new))));
+    world.run(millis(100));
+    let second = world.call();
+    world.run(millis(100));
+    let [before, after] = &world.commands(played)[..] else {
+        panic!("each call is played to once: nothing is taken away or begun anew");
+    };
+    assert!(Arc::ptr_eq(before, &old) && Arc::ptr_eq(after, &new));
+    // The configuration is gone, its audio is not: whoever plays it holds it.
+    let media = Arc::clone(before);
+    drop(old);
+    assert_eq!(media.duration(), seconds(1));
+    world.caller_hangs_up(first);
+    world.caller_hangs_up(second);
+    world.finish();
+}
+
+fn prompt(samples: usize) -> Audio {
+    Arc::new(PromptAudio {
+        pcmu: vec![0xff; samples].into(),
+        pcma: vec![0xd5; samples].into(),
+    })
+}
+
+fn played(command: &MediaCommand) -> Option<Audio> {
+    match command {
+        MediaCommand::Play { audio, .. } => Some(Arc::clone(audio)),
+        _ => None,
+    }
 }
 
 #[test]

@@ -236,8 +236,11 @@ impl Decoding {
         if ends_early {
             return Err(PromptError::NoEnd(mixed.plays(sample_rate)));
         }
-        if !is_as_written || self.broken.saturating_mul(BROKEN_PACKETS) > self.packets {
+        if self.broken.saturating_mul(BROKEN_PACKETS) > self.packets {
             return Err(some_broken());
+        }
+        if !is_as_written {
+            return Err(PromptError::Differs);
         }
         Ok(Sound {
             samples: mixed.samples,

@@ -166,6 +166,10 @@ fn in_ogg(octets: &[u8]) -> Result<AudioFormat, PromptError> {
         [0x80, b't', b'h', b'e', b'o', b'r', b'a', ..] | [b'f', b'i', b's', b'h', ..] => {
             other("a film (Ogg Theora)")
         }
+        _ if first.len() < 8 => Err(PromptError::Broken {
+            format: "Ogg",
+            what: "it ends within its header".to_owned(),
+        }),
         _ => other("an Ogg file without Vorbis audio"),
     }
 }

@@ -98,16 +98,19 @@ pub enum PromptError {
     },
     /// Too much of the audio is damaged.
     #[error(
-        "is damaged: of its {packets} parts of {format} audio, {broken} cannot be decoded or sound otherwise than when they were written; export it again"
+        "is damaged: of its {packets} parts of {format} audio, {broken} cannot be decoded; export it again"
     )]
     BrokenPackets {
         /// Which decoder.
         format: &'static str,
-        /// These cannot be decoded; none, where only a checksum tells.
+        /// These cannot be decoded.
         broken: u64,
         /// Of these.
         packets: u64,
     },
+    /// The audio is not the one that was written, by its own checksum.
+    #[error("is damaged: it sounds otherwise than when it was written; copy or export it again")]
+    Differs,
     /// Several recordings one after the other.
     #[error(
         "changes from {0} to {1} samples a second midway; join its parts in an audio program and export it again"
@@ -153,6 +156,7 @@ impl PromptError {
             | PromptError::NoOctets
             | PromptError::Broken { .. }
             | PromptError::BrokenPackets { .. }
+            | PromptError::Differs
             | PromptError::ChangesRate(..)
             | PromptError::Longer
             | PromptError::NoEnd(_)
@@ -177,9 +181,10 @@ impl PromptError {
             PromptError::Channels(_) => "channels",
             PromptError::Empty | PromptError::NoOctets => "empty",
             PromptError::TooLong(_) | PromptError::Longer => "too-long",
-            PromptError::Broken { .. } | PromptError::BrokenPackets { .. } | PromptError::Fault => {
-                "damaged"
-            }
+            PromptError::Broken { .. }
+            | PromptError::BrokenPackets { .. }
+            | PromptError::Differs
+            | PromptError::Fault => "damaged",
             PromptError::TooMuchWork => "too-much-work",
         }
     }

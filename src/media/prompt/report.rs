@@ -162,3 +162,99 @@ fn warnings(report: &Report) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: Source = Source {
+        format: AudioFormat::Wav,
+        sample_rate: 8_000,
+        channels: 1,
+        bits: Some(16),
+        clipped: 0,
+    };
+
+    /// A square wave of that height.
+    fn noise(seconds: f64, height: i16) -> Vec<i16> {
+        let length = (seconds * 8_000.0) as usize;
+        let sample = |index: usize| {
+            if (index / 8).is_multiple_of(2) {
+                height
+            } else {
+                -height
+            }
+        };
+        (0..length).map(sample).collect()
+    }
+
+    fn joined(parts: &[Vec<i16>]) -> Vec<i16> {
+        parts.concat()
+    }
+
+    #[test]
+    fn silence_at_both_ends_is_measured_and_not_part_of_the_loudness() {
+        let samples = joined(&[noise(1.0, 0), noise(2.0, 3_277), noise(0.5, 100)]);
+        let report = Report::new(&samples, SOURCE);
+        assert_eq!(report.seconds, 3.5);
+        assert_eq!(report.silence_at_start, 1.0);
+        assert_eq!(report.silence_at_end, 0.5);
+        assert_eq!(report.loudness_dbfs, Some(-20.0));
+        assert_eq!(report.peak_dbfs, Some(-20.0));
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    }
+
+    #[test]
+    fn what_should_be_better_is_said() {
+        let bad = |samples: &[i16], source: Source| Report::new(samples, source).warnings;
+        let clipped = Source {
+            clipped: 80,
+            sample_rate: 6_000,
+            ..SOURCE
+        };
+        let told = [
+            bad(&noise(2.0, 300), SOURCE),
+            bad(&noise(2.0, 20_000), SOURCE),
+            bad(&noise(2.0, 3_000), clipped),
+            bad(
+                &joined(&[noise(2.0, 0), noise(2.0, 3_000), noise(3.0, 0)]),
+                SOURCE,
+            ),
+            bad(&noise(0.25, 3_000), SOURCE),
+            bad(&noise(3.0, 0), SOURCE),
+        ];
+        insta::assert_snapshot!(told.concat().join("\n"), @r"
+        It is too quiet: -41 dBFS on average. Callers will hardly hear it; record it louder, around -20 dBFS.
+        It is very loud: -4 dBFS on average. Around -20 dBFS is comfortable on a phone.
+        It is clipped: 80 samples are at full scale, which sounds harsh. Record it again with less gain.
+        It was recorded with 6000 samples a second, fewer than a phone has: it sounds dull.
+        It begins with 2.0 s of silence: callers may think that the call has failed. Cut it off.
+        It ends with 3.0 s of silence: callers begin to speak before the beep. Cut it off.
+        It plays for 0.25 s only. Check that all of it was recorded.
+        Nothing can be heard in it: it is silent throughout. Check the recording.
+        ");
+    }
+
+    #[test]
+    fn silence_throughout_has_no_level() {
+        let report = Report::new(&noise(1.0, 0), SOURCE);
+        assert_eq!(report.loudness_dbfs, None);
+        assert_eq!(report.peak_dbfs, None);
+        assert_eq!((report.silence_at_start, report.silence_at_end), (1.0, 0.0));
+        assert!(
+            serde_json::to_string(&report)
+                .unwrap()
+                .contains("\"loudness_dbfs\":null")
+        );
+    }
+
+    #[test]
+    fn clipping_is_a_share_of_what_was_sent() {
+        let source = Source {
+            clipped: 480,
+            sample_rate: 48_000,
+            ..SOURCE
+        };
+        assert_eq!(Report::new(&noise(1.0, 3_000), source).clipped_share, 0.01);
+    }
+}

@@ -147,18 +147,8 @@ fn skip_lookup(bits: &mut Bits<'_>, entries: u64, dimensions: u64) -> Result<(),
 /// The largest number whose power of `dimensions` is at most `entries` (§9.2.3).
 fn first_kind_values(entries: u64, dimensions: u64) -> u64 {
     let exponent = u32::try_from(dimensions).unwrap_or(u32::MAX);
-    let fits = |base: u64| base.checked_pow(exponent).is_some_and(|it| it <= entries);
-    let mut base = 0;
-    while base < entries && fits(base + 1) {
-        base += 1;
-        if exponent == 0 {
-            break;
-        }
-        if exponent == 1 {
-            return entries;
-        }
-    }
-    base
+    let fits = |base: &u64| base.checked_pow(exponent).is_some_and(|it| it <= entries);
+    (1..=entries).take_while(fits).last().unwrap_or(0)
 }
 
 /// Reads from the lowest bit of each octet upwards (§2.1.4).
