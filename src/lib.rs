@@ -1,5 +1,6 @@
 //! Ringdesk: a telephony call-routing daemon. `ARCHITECTURE.md` is the map.
 
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;

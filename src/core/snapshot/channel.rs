@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Rule, RuleName, Secret, SmtpSettings};
 use crate::core::name::{ChannelName, InboxName, PromptName, ScheduleName};
 use crate::core::number::PhoneNumber;
+use crate::core::schedule::Openness;
 
 /// A configured way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,6 +297,24 @@ impl Channel {
     /// Dialled numbers that it owns; none unless it is a call channel.
     pub fn numbers(&self) -> &[PhoneNumber] {
         self.call().map_or(&[], |call| &call.numbers)
+    }
+
+    /// Which rule is in force in such hours: a break without a rule of its own has the one of closed
+    /// hours, and messages without that one have `[channel.assign]` at all hours.
+    pub fn rule_in_force(&self, openness: Openness) -> RuleName {
+        let working = match self.kind() {
+            Kind::Call => RuleName::WorkingHours,
+            Kind::Email | Kind::Form | Kind::Chat => RuleName::Assign,
+        };
+        let closed = match (&self.after_hours, self.kind()) {
+            (Some(_), _) | (None, Kind::Call) => RuleName::AfterHours,
+            (None, Kind::Email | Kind::Form | Kind::Chat) => working,
+        };
+        match openness {
+            Openness::Open => working,
+            Openness::Break if self.break_.is_some() => RuleName::Break,
+            Openness::Break | Openness::Closed => closed,
+        }
     }
 
     /// The rule of that name. `break` falls back to `after_hours`, and that to the one of working

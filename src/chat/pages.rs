@@ -1,0 +1,132 @@
+//! What browsers fetch: the script, the hosted page, and how a chat looks.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::{Appearance, Chat};
+use crate::core::snapshot::{ChatChannel, Snapshot};
+
+/// What a page includes.
+const SCRIPT: &str = include_str!("../../web/chat.js");
+
+/// Changes with the script.
+static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| {
+    let digest = Sha256::digest(SCRIPT.as_bytes());
+    let mut tag = String::from("\"");
+    for octet in digest.iter().take(8) {
+        // Writing to a string does not fail.
+        let _ = write!(tag, "{octet:02x}");
+    }
+    tag.push('"');
+    tag
+});
+
+/// The hosted page shows our script and talks to us alone.
+const HOSTED_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /chat.js`
+pub(super) async fn script(headers: HeaderMap) -> Response {
+    let common = [
+        (ETAG, SCRIPT_TAG.as_str()),
+        (CACHE_CONTROL, "public, max-age=3600"),
+        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let known = headers.get(IF_NONE_MATCH).and_then(|it| it.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == *SCRIPT_TAG)) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, SCRIPT).into_response()
+}
+
+/// `GET /chat/NAME/appearance`
+pub(super) async fn appearance(
+    State(chat): State<Chat>,
+    Path(channel): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let snapshot = chat.door.snapshot();
+    let Some(settings) = chat_channel(&snapshot, &channel) else {
+        return missing();
+    };
+    let appearance = Json(Appearance {
+        title: settings.title.clone(),
+        colour: settings.colour.clone(),
+        side: settings.side,
+        button: settings.button.clone(),
+    });
+    let mut response = ([(VARY, "Origin")], appearance).into_response();
+    let origin = headers.get(ORIGIN);
+    if let Some(origin) = origin.filter(|it| is_allowed(&snapshot, settings, it.to_str().ok())) {
+        let allowed = origin.clone();
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    }
+    response
+}
+
+/// `GET /chat/NAME`
+pub(super) async fn hosted(State(chat): State<Chat>, Path(channel): Path<String>) -> Response {
+    let snapshot = chat.door.snapshot();
+    let Some(settings) = chat_channel(&snapshot, &channel) else {
+        return missing();
+    };
+    let title = escape(&settings.title);
+    let channel = escape(&channel);
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n</head>\n<body>\n<main><h1>{title}</h1></main>\n<script src=\"/chat.js\" data-channel=\"{channel}\" data-open=\"page\" async></script>\n</body>\n</html>\n"
+    );
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, HOSTED_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, page).into_response()
+}
+
+fn missing() -> Response {
+    (StatusCode::NOT_FOUND, "There is no such chat.\n").into_response()
+}
+
+pub(super) fn chat_channel<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a ChatChannel> {
+    snapshot.channel(name)?.chat()
+}
+
+/// Whether a page of this origin may show a chat: one that the channel lists, any where it lists none,
+/// and always our own. A request without an origin comes from no page.
+pub(super) fn is_allowed(snapshot: &Snapshot, chat: &ChatChannel, origin: Option<&str>) -> bool {
+    let Some(origin) = origin else {
+        return true;
+    };
+    let own = snapshot.settings.http.as_ref().map(|http| &http.public_url);
+    chat.allowed_origins.is_empty()
+        || chat.allowed_origins.iter().any(|allowed| allowed == origin)
+        || own.is_some_and(|own| own == origin)
+}
+
+fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, c| {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+        escaped
+    })
+}
