@@ -33,7 +33,7 @@ pub enum Record {
     /// A message was added or changed: the whole row each time.
     Message(Box<MessageRecord>),
     /// A conversation was deleted with all that is in it.
-    ConversationDeleted(ConversationId),
+    ConversationDeleted(#[serde(with = "conversation_alone")] ConversationId),
     /// A contact began or changed: the whole row each time.
     Contact(Box<ContactRecord>),
     /// A user came or went.
@@ -59,6 +59,28 @@ pub enum Record {
         /// The Contact URI that was bound.
         contact: String,
     },
+}
+
+/// A record that is an identifier only, as an object: beside the record's name nothing else can stand.
+mod conversation_alone {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::core::id::ConversationId;
+
+    #[derive(Serialize, Deserialize)]
+    struct Alone {
+        conversation: ConversationId,
+    }
+
+    pub fn serialize<S: Serializer>(id: &ConversationId, serializer: S) -> Result<S::Ok, S::Error> {
+        Alone { conversation: *id }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<ConversationId, D::Error> {
+        Alone::deserialize(deserializer).map(|alone| alone.conversation)
+    }
 }
 
 /// One phone conversation.

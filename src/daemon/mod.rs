@@ -26,7 +26,7 @@ use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
 use crate::notify::{Mailer, Retry, Sending};
 use crate::sip::transport::{Incoming, Limits, Transport};
-use crate::store::Store;
+use crate::store::{Places, Store};
 
 use load::Reload;
 pub use load::load;
@@ -119,13 +119,24 @@ impl Daemon {
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         let environment = inventory::environment(&snapshot);
         let engine = Engine::new(Arc::clone(&snapshot), environment, seed, clock::now());
-        let journal = data_directory(&snapshot.settings.store).join("journal");
+        let data = data_directory(&snapshot.settings.store);
+        let attachments = data.join("attachments");
         let database = &snapshot.settings.store.database;
-        let store = Store::open(database, &journal, |text| warn!("{text}"))?;
+        let places = Places {
+            database: database.clone(),
+            journal: data.join("journal"),
+            attachments: attachments.clone(),
+            audio: snapshot.settings.store.audio.clone(),
+        };
+        let channels = snapshot.channels.iter();
+        let inboxes = channels
+            .map(|channel| (channel.name.clone(), channel.inbox.clone()))
+            .collect();
+        let store = Store::open(&places, &inboxes, |text| warn!("{text}"))?;
         let mut engine = engine;
         recovery::restore_users(&mut engine, database)?;
         let (mailer, sending) = Mailer::open(
-            &data_directory(&snapshot.settings.store).join("mail-queue"),
+            &data.join("mail-queue"),
             snapshot.settings.smtp.clone(),
             Retry::default(),
             |warning, text| match warning {
@@ -133,7 +144,6 @@ impl Daemon {
                 false => info!("{text}"),
             },
         )?;
-        let attachments = data_directory(&snapshot.settings.store).join("attachments");
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
         let outputs = Outputs::new(&snapshot, media, store, mailer, sender.clone(), door);
         recovery::finish_recordings(&snapshot, &outputs);

@@ -142,14 +142,14 @@ impl Outputs {
         let Some(answer) = self.asked.remove(&number) else {
             return;
         };
-        if !self.store.then(move || drop(answer.send(result))) {
+        if !self.store.then_applied(move || drop(answer.send(result))) {
             error!("the disk is too slow for the journal: an answer is lost");
         }
     }
 
     fn publish(&self, event: Event) {
         let door = self.door.clone();
-        if !self.store.then(move || door.publish(event)) {
+        if !self.store.then_applied(move || door.publish(event)) {
             error!("the disk is too slow for the journal: an event is lost");
         }
     }

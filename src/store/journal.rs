@@ -117,14 +117,14 @@ impl Journal {
     }
 }
 
-/// Reads at most `limit` records from `from` on, but none beyond `until`; answers the place after
-/// them. Lines that cannot be read are passed over and counted.
+/// Reads at most `limit` records from `from` on, but none beyond `until`, each with the place after
+/// it; answers the place after them all. Lines that cannot be read are passed over and counted.
 pub(super) fn read(
     directory: &Path,
     from: Position,
     until: Position,
     limit: usize,
-) -> io::Result<(Vec<Record>, Position, usize)> {
+) -> io::Result<(Vec<(Record, Position)>, Position, usize)> {
     let (mut records, mut unreadable) = (Vec::new(), 0);
     let mut at = from;
     for segment in segments(directory)?
@@ -149,7 +149,7 @@ pub(super) fn read(
             }
             at.offset = at.offset.saturating_add(octets as u64);
             match serde_json::from_slice(&line) {
-                Ok(record) => records.push(record),
+                Ok(record) => records.push((record, at)),
                 Err(_) => unreadable += 1,
             }
         }
@@ -231,12 +231,12 @@ mod tests {
             read(directory.path(), Position::default(), end, 10).unwrap();
         assert_eq!(
             (records, at, unreadable),
-            (vec![gone("a"), gone("b")], end, 0)
+            (vec![(gone("a"), middle), (gone("b"), end)], end, 0)
         );
         let (records, _, _) = read(directory.path(), middle, end, 10).unwrap();
-        assert_eq!(records, [gone("b")]);
+        assert_eq!(records, [(gone("b"), end)]);
         let (records, at, _) = read(directory.path(), Position::default(), end, 1).unwrap();
-        assert_eq!((records, at), (vec![gone("a")], middle));
+        assert_eq!((records, at), (vec![(gone("a"), middle)], middle));
     }
 
     #[test]

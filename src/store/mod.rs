@@ -2,7 +2,10 @@
 //! applied to the database from there, so that nothing ever waits for the database, and what it
 //! could not take is not lost.
 
+mod applier;
+mod awaited;
 mod journal;
+mod journaling;
 mod reader;
 mod rows;
 #[cfg(test)]
@@ -16,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr, SqliteConnection};
 
 pub use reader::{Found, Leg, Reader, Voicemail};
-pub use writer::Store;
+pub use writer::{Inboxes, Places, Store};
 
 /// Why the store cannot do something.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +69,19 @@ pub enum StoreError {
 }
 
 /// The tables, in the order in which they came to be.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "initial",
-    include_str!("../../migrations/0001_initial.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (
+        1,
+        "initial",
+        include_str!("../../migrations/0001_initial.sql"),
+    ),
+    (2, "inbox", include_str!("../../migrations/0002_inbox.sql")),
+    (
+        3,
+        "sqlite",
+        include_str!("../../migrations/0003_sqlite.sql"),
+    ),
+];
 
 /// Pages (of 4 KiB) that the write-ahead log holds before it goes into the database: 32 MiB. Pages of
 /// an index are written again and again, and only the last of each is worth copying.
@@ -89,6 +100,8 @@ async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
         // The journal is what survives a power cut; the database may lose its last commits.
         .synchronous(SqliteSynchronous::Normal)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        // What is deleted is overwritten, not only left out.
+        .pragma("secure_delete", "ON")
         .connect()
         .await
         .map_err(failed)?;

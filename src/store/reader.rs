@@ -1,5 +1,6 @@
 //! Questions to the store, for the commands and for the start of the daemon.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -11,7 +12,6 @@ use crate::core::desk::Load;
 use crate::core::id::CallId;
 use crate::core::name::UserName;
 use crate::core::record::{DecisionRecord, RegistrationRecord};
-use crate::core::snapshot::PerKind;
 use crate::core::time::Wall;
 
 /// A connection that reads.
@@ -121,29 +121,39 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub async fn loads(&mut self) -> Result<Vec<(UserName, Load)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT names.user_name,
-                (SELECT COUNT(*) FROM conversations WHERE assignee = names.user_name AND closed IS NULL),
-                (SELECT MAX(at) FROM assignments WHERE user_name = names.user_name),
-                (SELECT MAX(ended) FROM calls WHERE answered_by = names.user_name)
-             FROM (SELECT DISTINCT user_name FROM assignments) AS names",
+        let mut loads: BTreeMap<UserName, Load> = BTreeMap::new();
+        let open = sqlx::query(
+            "SELECT assignee, kind, COUNT(*) FROM conversations
+             WHERE assignee_kind = 'user' AND status = 'open' GROUP BY assignee, kind",
         )
         .fetch_all(&mut self.0)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let open: i64 = row.try_get(1)?;
-                let load = Load {
-                    open: PerKind {
-                        call: u32::try_from(open).unwrap_or(u32::MAX),
-                        ..PerKind::default()
-                    },
-                    last_assigned: instant(row.try_get(2)?),
-                    last_call_ended: instant(row.try_get(3)?),
-                };
-                Ok((UserName::from(text(row, 0)?), load))
-            })
-            .collect()
+        for row in &open {
+            let load = loads.entry(UserName::from(text(row, 0)?)).or_default();
+            let count: i64 = row.try_get(2)?;
+            *load.open.of_mut(enum_word("a kind", &text(row, 1)?)?) =
+                u32::try_from(count).unwrap_or(u32::MAX);
+        }
+        let assigned = sqlx::query(
+            "SELECT assignee, MAX(at) FROM assignments WHERE assignee_kind = 'user' GROUP BY assignee",
+        )
+        .fetch_all(&mut self.0)
+        .await?;
+        for row in &assigned {
+            let load = loads.entry(UserName::from(text(row, 0)?)).or_default();
+            load.last_assigned = instant(row.try_get(1)?);
+        }
+        let called = sqlx::query(
+            "SELECT answered_by, MAX(ended) FROM calls
+             WHERE answered_by IS NOT NULL GROUP BY answered_by",
+        )
+        .fetch_all(&mut self.0)
+        .await?;
+        for row in &called {
+            let load = loads.entry(UserName::from(text(row, 0)?)).or_default();
+            load.last_call_ended = instant(row.try_get(1)?);
+        }
+        Ok(loads.into_iter().collect())
     }
 
     /// The call with this identifier, or whose conversation, voicemail or SIP Call-ID it is.
@@ -154,7 +164,7 @@ impl Reader {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {CALL} FROM calls
              WHERE id = $1 OR sip_call_id = $1
-                OR id IN (SELECT call FROM conversations WHERE id = $1)
+                OR id IN (SELECT call FROM messages WHERE conversation = $1)
                 OR id IN (SELECT call FROM voicemails WHERE id = $1)
              ORDER BY began DESC LIMIT 1"
         )))
@@ -174,7 +184,7 @@ impl Reader {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {CALL} FROM calls
              WHERE id BETWEEN $1 AND $2
-                OR id IN (SELECT call FROM conversations WHERE id BETWEEN $1 AND $2)
+                OR id IN (SELECT call FROM messages WHERE conversation BETWEEN $1 AND $2)
                 OR id IN (SELECT call FROM voicemails WHERE id BETWEEN $1 AND $2)
              ORDER BY began DESC LIMIT {CANDIDATES}"
         )))
@@ -332,6 +342,11 @@ fn text(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<String, sqlx::Er
 /// An instant that every row has.
 fn begun(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<Wall, StoreError> {
     parse("when it began", &format!("{:?}", text(row, column)?))
+}
+
+/// An enum without data, of its word.
+fn enum_word<T: DeserializeOwned>(what: &str, word: &str) -> Result<T, StoreError> {
+    parse(what, &format!("{word:?}"))
 }
 
 fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {

@@ -1,10 +1,14 @@
+mod answering;
+mod keeping;
+mod sample;
+
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::runtime::Runtime;
 
-use super::{Reader, Store};
+use super::{Inboxes, Places, Reader, Store};
 use crate::core::id::{CallId, ConversationId, RandomSource};
 use crate::core::name::{ChannelName, UserName};
 use crate::core::record::{
@@ -29,11 +33,20 @@ impl Files {
         self.directory.path().join("ringdesk.db")
     }
 
+    fn places(&self) -> Places {
+        let directory = self.directory.path();
+        Places {
+            database: self.database(),
+            journal: directory.join("journal"),
+            attachments: directory.join("attachments"),
+            audio: directory.join("audio"),
+        }
+    }
+
     fn open(&mut self) -> Store {
         let (sender, complaints) = channel();
         self.complaints = Some(complaints);
-        let journal = self.directory.path().join("journal");
-        Store::open(&self.database(), &journal, move |text| {
+        Store::open(&self.places(), &Inboxes::new(), move |text| {
             let _ = sender.send(text);
         })
         .unwrap()
@@ -68,20 +81,24 @@ fn call(number: u64) -> CallRecord {
     }
 }
 
-fn count(database: &Path, table: &'static str) -> i64 {
+/// One number that the database answers.
+fn number(database: &Path, question: &'static str) -> i64 {
     runtime().block_on(async {
         let mut connection = connect(database).await;
-        let sql = match table {
+        let row = sqlx::query(question).fetch_one(&mut connection).await;
+        row.unwrap().get(0)
+    })
+}
+
+fn count(database: &Path, table: &'static str) -> i64 {
+    number(
+        database,
+        match table {
             "calls" => "SELECT COUNT(*) FROM calls",
             "registrations" => "SELECT COUNT(*) FROM registrations",
             other => panic!("no table {other}"),
-        };
-        sqlx::query(sql)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap()
-            .get(0)
-    })
+        },
+    )
 }
 
 async fn connect(database: &Path) -> SqliteConnection {

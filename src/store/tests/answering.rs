@@ -1,0 +1,92 @@
+//! Who asks is answered once the answer can be read.
+
+use std::sync::mpsc::channel;
+
+use sqlx::Connection;
+
+use super::sample::{conversation, item};
+use super::{Files, connect, number, runtime};
+
+#[test]
+fn what_was_kept_before_can_be_read_when_the_answer_comes() {
+    let mut files = Files::new();
+    let store = files.open();
+    for n in 1..=50 {
+        assert!(store.keep(item(conversation(n))));
+        let (answer, answered) = channel();
+        assert!(store.then_applied(move || answer.send(()).unwrap()));
+        answered.recv().unwrap();
+        let rows = number(&files.database(), "SELECT COUNT(*) FROM conversations");
+        assert_eq!(rows, i64::try_from(n).unwrap());
+    }
+}
+
+#[test]
+fn answers_come_in_the_order_in_which_they_were_asked_for() {
+    let mut files = Files::new();
+    let store = files.open();
+    let (answer, answered) = channel();
+    for n in 1..=2_000u128 {
+        assert!(store.keep(item(conversation(n))));
+        let answer = answer.clone();
+        assert!(store.then_applied(move || answer.send(n).unwrap()));
+    }
+    let order: Vec<u128> = answered.iter().take(2_000).collect();
+    assert!(order.is_sorted());
+    assert_eq!(
+        number(&files.database(), "SELECT COUNT(*) FROM conversations"),
+        2_000
+    );
+}
+
+#[test]
+fn nothing_to_wait_for_is_answered_too() {
+    let mut files = Files::new();
+    let store = files.open();
+    let (answer, answered) = channel();
+    assert!(store.then_applied(move || answer.send(()).unwrap()));
+    answered.recv().unwrap();
+}
+
+#[test]
+fn a_locked_database_holds_up_no_answer_for_ever_and_the_rows_follow() {
+    let mut files = Files::new();
+    let store = files.open();
+    let runtime = runtime();
+    let mut other = runtime.block_on(connect(&files.database()));
+    let lock = runtime
+        .block_on(other.begin_with("BEGIN EXCLUSIVE"))
+        .unwrap();
+    store.keep(item(conversation(1)));
+    let (answer, answered) = channel();
+    assert!(store.then_applied(move || answer.send(()).unwrap()));
+    answered.recv().unwrap();
+    let complaint = files.complaints.as_ref().unwrap().recv().unwrap();
+    assert!(
+        complaint.contains("answers are given before they can be read"),
+        "{complaint}"
+    );
+    runtime.block_on(lock.rollback()).unwrap();
+    let (answer, answered) = channel();
+    assert!(store.then_applied(move || answer.send(()).unwrap()));
+    answered.recv().unwrap();
+    drop(store);
+    assert_eq!(
+        number(&files.database(), "SELECT COUNT(*) FROM conversations"),
+        1
+    );
+}
+
+#[test]
+fn who_still_waits_when_the_daemon_ends_is_answered() {
+    let mut files = Files::new();
+    let store = files.open();
+    let (answer, answered) = channel();
+    for n in 1..=100u128 {
+        store.keep(item(conversation(n)));
+        let answer = answer.clone();
+        store.then_applied(move || answer.send(n).unwrap());
+    }
+    drop(store);
+    assert_eq!(answered.try_iter().count(), 100);
+}

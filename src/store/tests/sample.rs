@@ -1,0 +1,156 @@
+//! Records with plain defaults, which a test changes where it is about something.
+
+use uuid::Uuid;
+
+use crate::core::conversation::{
+    Assignee, Attachment, Author, ContactRecord, ConversationRecord, Delivery, MessageKind,
+    MessageRecord, Status,
+};
+use crate::core::id::{AttachmentId, CallId, ContactId, ConversationId, MessageId, VoicemailId};
+use crate::core::record::{AssignmentRecord, Record, VoicemailRecord};
+use crate::core::snapshot::Kind;
+use crate::core::time::Wall;
+
+/// Second `n` of the test's day.
+pub fn second(n: i64) -> Wall {
+    Wall::from_seconds(1_796_200_000 + n)
+}
+
+/// Conversation `n`.
+pub fn conversation_id(n: u128) -> ConversationId {
+    ConversationId(Uuid::from_u128((0xc0 << 120) | n))
+}
+
+/// Message `n`.
+pub fn message_id(n: u128) -> MessageId {
+    MessageId(Uuid::from_u128((0x3e << 120) | n))
+}
+
+/// Attachment `n`.
+pub fn attachment_id(n: u128) -> AttachmentId {
+    AttachmentId(Uuid::from_u128((0xa7 << 120) | n))
+}
+
+/// Contact `n`.
+pub fn contact_id(n: u128) -> ContactId {
+    ContactId(Uuid::from_u128((0xc7 << 120) | n))
+}
+
+/// An open, unassigned email of second `n`, in the inbox `customers`.
+pub fn conversation(n: u128) -> ConversationRecord {
+    let at = second(i64::try_from(n).unwrap());
+    ConversationRecord {
+        id: conversation_id(n),
+        revision: 1,
+        kind: Kind::Email,
+        channel: "support".into(),
+        inbox: Some("customers".into()),
+        status: Status::Open,
+        subject: format!("Question {n}"),
+        contact: None,
+        contact_name: "Kari Nordmann".to_owned(),
+        contact_address: Some("kari@example.com".to_owned()),
+        found_by: None,
+        visitor: None,
+        from: None,
+        item: None,
+        began: at,
+        last_message: at,
+        preview: "Hello".to_owned(),
+        awaits_reply_since: Some(at),
+        replied: false,
+        assignee: None,
+        assigned: None,
+        unassigned: None,
+        decision: None,
+        progress: None,
+        closed: None,
+    }
+}
+
+/// A message from the contact, number `n`, in conversation `n`.
+pub fn message(n: u128) -> MessageRecord {
+    MessageRecord {
+        id: message_id(n),
+        conversation: conversation_id(n),
+        at: second(i64::try_from(n).unwrap()),
+        kind: MessageKind::Received,
+        author: Author::Contact,
+        author_name: "Kari Nordmann <kari@example.com>".to_owned(),
+        subject: Some(format!("Question {n}")),
+        text: "Hello, where is my parcel?".to_owned(),
+        quoted: None,
+        html: None,
+        fields: Vec::new(),
+        attachments: Vec::new(),
+        delivery: Delivery::None,
+        external_id: None,
+        raw: None,
+        call: None,
+        voicemail: None,
+        count: 1,
+    }
+}
+
+/// Attachment `n`, in a file of that number.
+pub fn attachment(n: u128) -> Attachment {
+    Attachment {
+        id: attachment_id(n),
+        file_name: format!("invoice {n}.pdf"),
+        content_type: "application/pdf".to_owned(),
+        size: 5,
+        path: format!("2026/12/02/{n}").into(),
+        content_id: None,
+    }
+}
+
+/// Contact `n`.
+pub fn contact(n: u128) -> ContactRecord {
+    ContactRecord {
+        id: contact_id(n),
+        revision: 1,
+        name: format!("Contact {n}"),
+        addresses: vec![format!("contact{n}@example.com")],
+        created: second(0),
+        changed: second(0),
+        ..ContactRecord::default()
+    }
+}
+
+/// A voicemail of 5 s, number `n`, in conversation `n`.
+pub fn voicemail(n: u128) -> VoicemailRecord {
+    VoicemailRecord {
+        id: VoicemailId(Uuid::from_u128((0x70 << 120) | n)),
+        call: CallId(Uuid::from_u128((0xca << 120) | n)),
+        conversation: conversation_id(n),
+        channel: "main-line".into(),
+        from: Some("+4790000001".parse().unwrap()),
+        from_name: None,
+        began: second(i64::try_from(n).unwrap()),
+        seconds: Some(5.0),
+        kept: true,
+        file: format!("2026/12/02/{n}.wav").into(),
+        notify: Vec::new(),
+    }
+}
+
+/// Conversation `n` is given to `to`.
+pub fn assignment(n: u128, to: Option<Assignee>, at: i64) -> Record {
+    Record::Assignment(AssignmentRecord {
+        conversation: conversation_id(n),
+        to,
+        by: "rule".to_owned(),
+        at: second(at),
+        decision: None,
+    })
+}
+
+/// As a record.
+pub fn item(conversation: ConversationRecord) -> Record {
+    Record::Item(Box::new(conversation))
+}
+
+/// As a record.
+pub fn said(message: MessageRecord) -> Record {
+    Record::Message(Box::new(message))
+}
