@@ -32,7 +32,7 @@ impl Engine {
                 let legs = self.dial(call, &user, now);
                 self.tell_machine(call, call::Event::OfferStarted { user, legs }, now);
             }
-            Action::EndOffer { user, how } => self.end_offer(call, &user, how),
+            Action::EndOffer { user, how } => self.end_offer(call, &user, how, now),
             Action::CancelLeg { leg, reason } => self.cancel_leg(leg, reason, now),
             Action::HangUpLeg { leg, elsewhere } => self.hang_up_leg(leg, elsewhere, now),
             Action::AskToAccept { leg } => {
@@ -136,8 +136,8 @@ impl Engine {
         ))
     }
 
-    fn end_offer(&mut self, call: &OngoingCall, user: &UserName, how: OfferEnd) {
-        self.desk.offer_ended(call.id, user, how);
+    fn end_offer(&mut self, call: &OngoingCall, user: &UserName, how: OfferEnd, now: Now) {
+        self.desk.offer_ended(call.id, user, how, now);
     }
 
     fn prompt(&self, call: &OngoingCall, name: &str) -> Option<Audio> {

@@ -375,8 +375,8 @@ impl Engine {
                 self.user_agent_event(event, now);
             } else if let Some(action) = self.registrar.poll_action() {
                 self.registrar_action(action, now);
-            } else if let Some(desk::Action::Reselect { call, cause }) = self.desk.poll_action() {
-                self.call_event(call, call::Event::CandidatesChanged(cause), now);
+            } else if let Some(action) = self.desk.poll_action() {
+                self.desk_action(action, now);
             } else {
                 break;
             }
@@ -388,6 +388,16 @@ impl Engine {
         {
             self.draining = Some(true);
             self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    fn desk_action(&mut self, action: desk::Action, now: Now) {
+        match action {
+            desk::Action::Reselect { call, cause } => {
+                self.call_event(call, call::Event::CandidatesChanged(cause), now);
+            }
+            desk::Action::ReselectMessage { .. } => {}
+            desk::Action::StorePresence(record) => self.store(Record::Presence(record)),
         }
     }
 

@@ -113,7 +113,7 @@ impl Engine {
                 flow: Err("not looked up yet".to_owned()),
             });
         }
-        self.desk.snapshot_changed(&snapshot);
+        self.desk.snapshot_changed(&snapshot, now);
         self.registrar.snapshot_changed(&snapshot, now);
         self.refresh_targets(now);
     }

@@ -10,9 +10,13 @@ use proptest::prelude::{
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
-use crate::core::routing::{Kind, Progress, To, route};
+use crate::core::id::RandomSource;
+use crate::core::routing::{
+    Busy, Decision, DeviceFacts, Facts, Kind, Outcome, Progress, Request, Selection, To, route,
+};
 use crate::core::sample::{self, at, channel, snapshot, step, team, user};
-use crate::core::snapshot::{Snapshot, TieBreak};
+use crate::core::snapshot::{Snapshot, Strategy, TieBreak};
+use crate::core::time::Mono;
 
 const USERS: [&str; 6] = ["anna", "bjorn", "carl", "dora", "eva", "finn"];
 
@@ -222,7 +226,7 @@ impl World {
             }
             Gust::Reload(which) => {
                 self.snapshot = self.snapshots[*which].clone();
-                self.desk.snapshot_changed(&self.snapshot);
+                self.desk.snapshot_changed(&self.snapshot, self.now);
             }
             Gust::Close(user) => self.desk.conversation_closed(&USERS[*user].into()),
         }
@@ -289,7 +293,8 @@ impl World {
             .as_mut()
             .unwrap()
             .offer_ended(user, attempt);
-        self.desk.offer_ended(id, user, OfferEnd::Failed(attempt));
+        self.desk
+            .offer_ended(id, user, OfferEnd::Failed(attempt), self.now);
         self.again(id, Cause::OfferEnded);
     }
 
@@ -350,7 +355,7 @@ impl World {
         progress.step_ended(now);
         for user in &ringing {
             self.desk
-                .offer_ended(id, user, OfferEnd::Failed(Attempt::TimedOut));
+                .offer_ended(id, user, OfferEnd::Failed(Attempt::TimedOut), now);
         }
         self.again(id, Cause::StepEnded);
     }

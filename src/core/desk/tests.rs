@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::routing::{Kind, Progress, To};
+use crate::core::id::RandomSource;
+use crate::core::routing::{Busy, DeviceFacts, Kind, Outcome, Progress, Request, Selection, To};
 use crate::core::sample::{add, at, channel, snapshot, step, user};
-use crate::core::snapshot::{Snapshot, Strategy};
+use crate::core::snapshot::{PerKind, Snapshot, Strategy};
 
 const NOON: &str = "2026-12-02T12:00:00Z";
 
@@ -101,8 +102,12 @@ impl Office {
     fn declines(&mut self, call: u128, user: &str) -> String {
         let progress = self.progress.get_mut(&id(call)).unwrap();
         progress.offer_ended(&name(user), Attempt::Declined);
-        self.desk
-            .offer_ended(id(call), &name(user), OfferEnd::Failed(Attempt::Declined));
+        self.desk.offer_ended(
+            id(call),
+            &name(user),
+            OfferEnd::Failed(Attempt::Declined),
+            self.now,
+        );
         self.again(call, Cause::OfferEnded)
     }
 
@@ -183,7 +188,7 @@ fn when_one_accepts_the_others_are_free_for_the_next_call() {
     assert_eq!(office.reselected(), ["2 anna carl"]);
     office
         .desk
-        .offer_ended(id(1), &name("anna"), OfferEnd::Withdrawn);
+        .offer_ended(id(1), &name("anna"), OfferEnd::Withdrawn, office.now);
     assert_eq!(
         office.desk.busy(&name("anna")),
         Busy::Ringing(id(2)),
@@ -275,14 +280,14 @@ fn what_goes_on_outlives_a_reload_and_who_is_gone_is_forgotten() {
             &[],
         )])],
     );
-    office.desk.snapshot_changed(&office.snapshot);
+    office.desk.snapshot_changed(&office.snapshot, office.now);
     assert_eq!(office.arrives(2), "dora");
     assert!(!office.desk.people.contains_key("bjorn"));
     office.ends(1);
     assert_eq!(office.reselected(), ["2 anna"]);
     office.snapshot = snapshot(vec![user("dora")], vec![], vec![]);
     office.ends(2);
-    office.desk.snapshot_changed(&office.snapshot);
+    office.desk.snapshot_changed(&office.snapshot, office.now);
     assert_eq!(
         office.desk.people.keys().collect::<Vec<_>>(),
         [&name("dora")]

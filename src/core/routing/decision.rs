@@ -121,7 +121,7 @@ pub enum UnassignedReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
-    /// Rings.
+    /// Rings, or gets the message.
     Chosen,
     /// Has no seat.
     NoSeat,
@@ -129,7 +129,7 @@ pub enum Code {
     NoInboxAccess,
     /// Extra members are reached by hand only.
     ExtraMember,
-    /// Says so.
+    /// Says so, missed offers, or is out of office.
     Away,
     /// Own hours are closed.
     OutsideOwnHours,
@@ -145,7 +145,7 @@ pub enum Code {
     WrapUp,
     /// Declined this call.
     Declined,
-    /// Did not pick up this call.
+    /// Did not pick up this call, or did not reply to this message in time.
     NoAnswer,
     /// No phone could be reached for this call.
     Unreachable,
@@ -165,6 +165,8 @@ pub enum Via {
     Named,
     /// As a member of this team.
     Team(TeamName),
+    /// As the owner of the contact.
+    Owner,
 }
 
 /// One candidate of a step, and what became of them.

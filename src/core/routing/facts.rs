@@ -25,6 +25,9 @@ pub struct Facts {
     /// The contact on the other side, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<ContactFacts>,
+    /// Messages: whether older conversations wait for the same people, who get those first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub older_waiting: bool,
     /// For `random`.
     #[serde(default)]
     pub seed: u64,
@@ -67,7 +70,7 @@ impl Facts {
     }
 }
 
-/// What a user says.
+/// What a user says. Own hours and absences are the configuration's and asked there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
@@ -127,9 +130,12 @@ pub struct UserFacts {
     /// Until when no call is offered after the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrap_up_until: Option<Wall>,
-    /// Why the user is away where it was not the user who said so: `out of office until …`.
+    /// Why the user is away where it was not the user who said so: `3 offers missed in a row`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub presence_detail: String,
+    /// Until when a user who said to be available is so whatever the own hours are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_hand_until: Option<Wall>,
     /// Open conversations assigned to the user, by kind.
     pub open: PerKind<u32>,
     /// When something was last assigned to the user.

@@ -18,7 +18,7 @@ pub use decision::{
 };
 pub use facts::{Busy, ContactFacts, DeviceFacts, Facts, FoundBy, Presence, UserFacts};
 pub use request::{Attempt, Cause, Progress, Request, Selection, To};
-pub use way::Way;
+pub use way::{Way, sought};
 
 use crate::core::snapshot::Snapshot;
 use crate::core::time::Now;

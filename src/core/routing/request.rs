@@ -56,11 +56,13 @@ pub struct Progress {
     pub hours: HoursState,
     /// The rule that its first decision took.
     pub rule: RuleName,
-    /// The step it is in, counted from 0.
+    /// The step it is in, counted from 0. Messages: the first whose customer agent has not handed
+    /// over yet; people are sought from the first step on.
     pub step: usize,
     /// When that step began.
     pub step_began: Wall,
-    /// Those already offered the call in this step who did not take it, in order.
+    /// Those already offered the call in this step who did not take it, in order. Messages: those
+    /// who had it and did not reply.
     pub tried: Vec<(UserName, Attempt)>,
     /// Those who did not take it in earlier steps, in order. Who declined there is not asked again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,10 +79,12 @@ pub struct Progress {
 pub enum Attempt {
     /// The user declined (603, 600), or every device was busy.
     Declined,
-    /// Nobody picked up in the time given.
+    /// Did not pick up, or reply to a message, in the time given.
     TimedOut,
     /// No device could be reached.
     Unreachable,
+    /// Messages: went away before replying, and it was taken back.
+    TakenBack,
 }
 
 /// Why a call asks again.
@@ -107,12 +111,30 @@ pub enum Cause {
     HandedOver,
 }
 
+impl Request {
+    /// A message that comes to a channel. `sender` as an admin would write it.
+    pub fn message(kind: Kind, channel: &ChannelName, sender: Option<String>) -> Request {
+        Request {
+            kind,
+            to: To::Channel(channel.clone()),
+            from: None,
+            sender,
+            trunk: None,
+            selection: Selection::First,
+        }
+    }
+}
+
 impl Progress {
-    /// How far a call has come after its first decision: `None` unless that one rings or waits.
+    /// How far a call has come after its first decision: `None` unless that one rings or waits. Of
+    /// a message `None` only where it was refused, which leaves nothing to go on with.
     pub fn begin(decision: &Decision, now: Now) -> Option<Progress> {
-        let (Outcome::Ring(Ring { step, .. }) | Outcome::Wait { step, .. }) = decision.outcome
-        else {
-            return None;
+        let step = match decision.outcome {
+            Outcome::Ring(Ring { step, .. })
+            | Outcome::Wait { step, .. }
+            | Outcome::CustomerAgent { step, .. } => step,
+            Outcome::Assign { .. } | Outcome::Unassigned { .. } => 0,
+            Outcome::Voicemail { .. } | Outcome::Refuse { .. } => return None,
         };
         let mut progress = Progress {
             hours: decision.trace.hours.clone()?,
@@ -133,9 +155,11 @@ impl Progress {
     pub fn advance(&mut self, decision: &Decision, now: Now) -> bool {
         let step = match &decision.outcome {
             Outcome::Ring(ring) => ring.step,
-            Outcome::Wait { step, .. } => *step,
-            Outcome::Assign { step, .. } | Outcome::CustomerAgent { step, .. } => *step,
-            Outcome::Voicemail { .. } | Outcome::Unassigned { .. } | Outcome::Refuse { .. } => {
+            Outcome::Wait { step, .. } | Outcome::CustomerAgent { step, .. } => *step,
+            Outcome::Assign { .. }
+            | Outcome::Voicemail { .. }
+            | Outcome::Unassigned { .. }
+            | Outcome::Refuse { .. } => {
                 return false;
             }
         };
@@ -148,6 +172,36 @@ impl Progress {
             self.ringing.extend(ring.users.iter().cloned());
         }
         begins
+    }
+
+    /// Messages: the assignee did not reply within `answer_within`. Ask again with what this makes
+    /// of it: the next one is sought.
+    pub fn not_answered(&mut self, user: &UserName) {
+        self.given_up(user, Attempt::TimedOut);
+        self.cause = Cause::NotAnswered;
+    }
+
+    /// Messages: the assignee went away before replying.
+    pub fn taken_back(&mut self, user: &UserName) {
+        self.given_up(user, Attempt::TakenBack);
+        self.cause = Cause::TakenBack;
+    }
+
+    /// Messages: the customer agent of this step hands over to people.
+    pub fn handed_over(&mut self, now: Now) {
+        self.begin_step(self.step.saturating_add(1), now);
+        self.cause = Cause::HandedOver;
+    }
+
+    /// Messages: somebody replied, so that nobody counts as having been asked in vain.
+    pub fn answered(&mut self) {
+        self.tried.clear();
+        self.earlier.clear();
+    }
+
+    fn given_up(&mut self, user: &UserName, attempt: Attempt) {
+        self.tried.retain(|(tried, _)| tried != user);
+        self.tried.push((user.clone(), attempt));
     }
 
     /// An offer ended without a conversation.

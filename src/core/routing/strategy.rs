@@ -3,81 +3,193 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::candidates::{Course, Stand, Standing};
-use super::{Candidate, Code, Facts, Ring, StepTrace};
+use super::{Candidate, Code, Facts, StepTrace, UserFacts};
 use crate::core::name::UserName;
-use crate::core::snapshot::{RoutingSettings, Step, Strategy, TieBreak};
+use crate::core::snapshot::{Kind, PerKind, Step, Strategy, TieBreak};
 use crate::core::time::Wall;
 
-/// Whom a step rings, and its trace.
+/// Whom a step chooses, and its trace.
 pub(super) struct Choice {
-    /// Those to ring now, if any.
-    pub ring: Option<Ring>,
+    /// Those to ring now; of a message at most one, who gets it.
+    pub chosen: Vec<UserName>,
+    /// More could ring after them.
+    pub more: bool,
     /// Somebody rings, or may yet be rung, in this step.
     pub reachable: bool,
     /// Everybody, with what was decided.
     pub trace: StepTrace,
 }
 
-/// Chooses among those who are free, in the strategy's order, as many as it rings now.
-pub(super) fn choose(
-    number: usize,
-    step: &Step,
-    standings: Vec<Standing<'_>>,
-    course: &Course<'_>,
-    facts: &Facts,
-) -> Choice {
-    let ranked = ranked(number, step, &standings, facts);
-    let reachable = standings.iter().any(|standing| match standing.stand {
-        Stand::Free | Stand::RungByThis | Stand::RungByOther(_) => true,
-        Stand::Out(..) => false,
-    });
-    let (chosen, left) = ranked.split_at(ranked.len().min(room(step, course)));
-    let ring = (!chosen.is_empty()).then(|| Ring {
-        step: number,
-        users: chosen.iter().map(|rank| rank.user.clone()).collect(),
-        strategy: step.strategy,
-        ring_each: ring_each(step),
-        ring: step.ring,
-        more: !left.is_empty(),
-    });
-    let verdicts = verdicts(step, course, chosen, left, standings.len());
-    let candidates = standings
-        .into_iter()
-        .zip(verdicts)
-        .map(|(standing, verdict)| candidate(standing, verdict))
-        .collect();
-    Choice {
-        ring,
-        reachable,
-        trace: StepTrace {
-            step: number,
-            strategy: step.strategy,
-            candidates,
-        },
-    }
+/// One step of a rule, with what is known when it chooses.
+pub(super) struct Choosing<'a> {
+    /// Counted from 0.
+    pub number: usize,
+    pub step: &'a Step,
+    pub kind: Kind,
+    pub weights: &'a PerKind<u32>,
+    pub course: &'a Course<'a>,
+    pub facts: &'a Facts,
 }
 
-/// How many more may begin to ring now.
-fn room(step: &Step, course: &Course<'_>) -> usize {
-    let ringing = course.ringing.len();
-    let free = limit(step).saturating_sub(ringing);
-    match step.strategy {
-        Strategy::RingAll => free,
-        Strategy::Progressive => free.min(1),
-        Strategy::Sequential
-        | Strategy::RoundRobin
-        | Strategy::LeastBusy
-        | Strategy::LongestIdle
-        | Strategy::Random => usize::from(ringing == 0),
+impl Choosing<'_> {
+    /// Chooses among those who are free, in the strategy's order, as many as it has use for now.
+    pub fn choose(&self, standings: Vec<Standing<'_>>) -> Choice {
+        let ranked = self.ranked(&standings);
+        let reachable = standings.iter().any(|standing| match standing.stand {
+            Stand::Free | Stand::RungByThis | Stand::RungByOther(_) => true,
+            Stand::Out(..) => false,
+        });
+        let (chosen, left) = ranked.split_at(ranked.len().min(self.room()));
+        let users = chosen.iter().map(|rank| rank.user.clone()).collect();
+        let more = !left.is_empty();
+        let verdicts = self.verdicts(chosen, left, standings.len());
+        let candidates = standings
+            .into_iter()
+            .zip(verdicts)
+            .map(|(standing, verdict)| candidate(standing, verdict))
+            .collect();
+        Choice {
+            chosen: users,
+            more,
+            reachable,
+            trace: StepTrace {
+                step: self.number,
+                strategy: self.step.strategy,
+                candidates,
+            },
+        }
+    }
+
+    /// How many more have use now: of a message one, unless older ones come first.
+    fn room(&self) -> usize {
+        if self.kind != Kind::Call {
+            return usize::from(!self.facts.older_waiting);
+        }
+        let ringing = self.course.ringing.len();
+        let free = limit(self.step).saturating_sub(ringing);
+        match self.step.strategy {
+            Strategy::RingAll => free,
+            Strategy::Progressive => free.min(1),
+            Strategy::Sequential
+            | Strategy::RoundRobin
+            | Strategy::LeastBusy
+            | Strategy::LongestIdle
+            | Strategy::Random => usize::from(ringing == 0),
+        }
+    }
+
+    fn ranked<'a>(&self, standings: &[Standing<'a>]) -> Vec<Rank<'a>> {
+        let turn = Turn::of(self.number, self.step, standings, self.facts);
+        let mut ranked: Vec<Rank<'a>> = standings
+            .iter()
+            .enumerate()
+            .filter(|(_, standing)| standing.stand == Stand::Free)
+            .map(|(place, standing)| self.rank(standing.user, place, &turn))
+            .collect();
+        ranked.sort_by(|a, b| {
+            a.key
+                .cmp(&b.key)
+                .then_with(|| tie(self.step.tie_break, a, b, self.facts))
+                .then_with(|| a.place.cmp(&b.place))
+        });
+        ranked
+    }
+
+    fn rank<'a>(&self, user: &'a UserName, place: usize, turn: &Turn) -> Rank<'a> {
+        let known = self.facts.users.get(user);
+        let (key, detail) = match self.step.strategy {
+            Strategy::RingAll | Strategy::Progressive | Strategy::Sequential => {
+                (Key::Place(place), String::new())
+            }
+            Strategy::RoundRobin => {
+                let detail = turn.after.as_ref().map(|last| format!("after {last}"));
+                (Key::Place(turn.place(place)), detail.unwrap_or_default())
+            }
+            Strategy::LeastBusy => {
+                let load = known.map_or(0, |known| known.open.weighed(self.weights));
+                let even = Kind::ALL.iter().all(|kind| *self.weights.of(*kind) == 1);
+                let detail = if even {
+                    format!("{load} open")
+                } else {
+                    format!("load {load}")
+                };
+                (Key::Load(load), detail)
+            }
+            Strategy::LongestIdle => self.idle(known),
+            Strategy::Random => (Key::Throw(throw(self.facts.seed, user)), String::new()),
+        };
+        Rank {
+            user,
+            place,
+            key,
+            detail,
+        }
+    }
+
+    /// Of calls since the last one ended; of messages since something was last assigned.
+    fn idle(&self, known: Option<&UserFacts>) -> (Key, String) {
+        let (since, none) = if self.kind == Kind::Call {
+            (known.and_then(|known| known.last_call_ended), "no call yet")
+        } else {
+            (
+                known.and_then(|known| known.last_assigned),
+                "nothing assigned yet",
+            )
+        };
+        let detail = since.map_or_else(|| none.to_owned(), |_| String::new());
+        (Key::Idle(since), detail)
+    }
+
+    /// What is said of each who is free, by place among the standings.
+    fn verdicts(
+        &self,
+        chosen: &[Rank<'_>],
+        left: &[Rank<'_>],
+        length: usize,
+    ) -> Vec<Option<(Code, String)>> {
+        let mut verdicts: Vec<Option<(Code, String)>> = Vec::new();
+        verdicts.resize_with(length, || None);
+        for rank in chosen {
+            if let Some(verdict) = verdicts.get_mut(rank.place) {
+                *verdict = Some((Code::Chosen, rank.detail.clone()));
+            }
+        }
+        let full = self.course.ringing.len() + chosen.len() >= limit(self.step);
+        for rank in left {
+            let detail = if self.facts.older_waiting && self.kind != Kind::Call {
+                "an older conversation comes first".to_owned()
+            } else {
+                rank.detail.clone()
+            };
+            if let Some(verdict) = verdicts.get_mut(rank.place) {
+                *verdict = Some((self.passed_over(rank, chosen.first(), full), detail));
+            }
+        }
+        verdicts
+    }
+
+    fn passed_over(&self, rank: &Rank<'_>, first: Option<&Rank<'_>>, full: bool) -> Code {
+        match self.step.strategy {
+            Strategy::RingAll if self.kind == Kind::Call => Code::OverLimit,
+            Strategy::Progressive if full && self.kind == Kind::Call => Code::OverLimit,
+            Strategy::LeastBusy | Strategy::LongestIdle
+                if first.is_some_and(|first| first.key == rank.key) =>
+            {
+                Code::LostTie
+            }
+            Strategy::RingAll
+            | Strategy::Progressive
+            | Strategy::Sequential
+            | Strategy::RoundRobin
+            | Strategy::LeastBusy
+            | Strategy::LongestIdle
+            | Strategy::Random => Code::NotNeeded,
+        }
     }
 }
 
 fn limit(step: &Step) -> usize {
     step.max_ringing.max(1)
-}
-
-fn ring_each(step: &Step) -> Option<std::time::Duration> {
-    (step.strategy != Strategy::RingAll).then_some(step.ring_each)
 }
 
 /// One who is free, at the strategy's place.
@@ -95,34 +207,12 @@ struct Rank<'a> {
 enum Key {
     /// The place in the list, or in the round. No two are equal.
     Place(usize),
-    /// Open conversations.
+    /// Open conversations, weighed.
     Load(u32),
-    /// End of the last call; none yet comes first.
+    /// End of the last call, or the last assignment; none yet comes first.
     Idle(Option<Wall>),
     /// A throw.
     Throw(u64),
-}
-
-fn ranked<'a>(
-    number: usize,
-    step: &Step,
-    standings: &[Standing<'a>],
-    facts: &Facts,
-) -> Vec<Rank<'a>> {
-    let turn = Turn::of(number, step, standings, facts);
-    let mut ranked: Vec<Rank<'a>> = standings
-        .iter()
-        .enumerate()
-        .filter(|(_, standing)| standing.stand == Stand::Free)
-        .map(|(place, standing)| rank(step, standing.user, place, &turn, facts))
-        .collect();
-    ranked.sort_by(|a, b| {
-        a.key
-            .cmp(&b.key)
-            .then_with(|| tie(step.tie_break, a, b, facts))
-            .then_with(|| a.place.cmp(&b.place))
-    });
-    ranked
 }
 
 /// Where a round begins.
@@ -153,37 +243,6 @@ impl Turn {
     }
 }
 
-fn rank<'a>(step: &Step, user: &'a UserName, place: usize, turn: &Turn, facts: &Facts) -> Rank<'a> {
-    let known = facts.users.get(user);
-    let (key, detail) = match step.strategy {
-        Strategy::RingAll | Strategy::Progressive | Strategy::Sequential => {
-            (Key::Place(place), String::new())
-        }
-        Strategy::RoundRobin => {
-            let detail = turn.after.as_ref().map(|last| format!("after {last}"));
-            (Key::Place(turn.place(place)), detail.unwrap_or_default())
-        }
-        Strategy::LeastBusy => {
-            let load = known.map_or(0, |known| {
-                known.open.weighed(&RoutingSettings::default().weights)
-            });
-            (Key::Load(load), format!("{load} open"))
-        }
-        Strategy::LongestIdle => {
-            let ended = known.and_then(|known| known.last_call_ended);
-            let detail = ended.map_or_else(|| "no call yet".to_owned(), |_| String::new());
-            (Key::Idle(ended), detail)
-        }
-        Strategy::Random => (Key::Throw(throw(facts.seed, user)), String::new()),
-    };
-    Rank {
-        user,
-        place,
-        key,
-        detail,
-    }
-}
-
 fn tie(tie_break: TieBreak, a: &Rank<'_>, b: &Rank<'_>, facts: &Facts) -> Ordering {
     let assigned = |rank: &Rank<'_>| {
         facts
@@ -209,44 +268,6 @@ fn throw(seed: u64, user: &UserName) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
-}
-
-/// What is said of each who is free, by place among the standings.
-fn verdicts(
-    step: &Step,
-    course: &Course<'_>,
-    chosen: &[Rank<'_>],
-    left: &[Rank<'_>],
-    length: usize,
-) -> Vec<Option<(Code, String)>> {
-    let mut verdicts: Vec<Option<(Code, String)>> = Vec::new();
-    verdicts.resize_with(length, || None);
-    let full = course.ringing.len() + chosen.len() >= limit(step);
-    let passed_over = |rank: &Rank<'_>| match step.strategy {
-        Strategy::RingAll => Code::OverLimit,
-        Strategy::Progressive if full => Code::OverLimit,
-        Strategy::LeastBusy | Strategy::LongestIdle
-            if chosen.first().is_some_and(|first| first.key == rank.key) =>
-        {
-            Code::LostTie
-        }
-        Strategy::Progressive
-        | Strategy::Sequential
-        | Strategy::RoundRobin
-        | Strategy::LeastBusy
-        | Strategy::LongestIdle
-        | Strategy::Random => Code::NotNeeded,
-    };
-    let all = chosen
-        .iter()
-        .map(|rank| (rank, Code::Chosen))
-        .chain(left.iter().map(|rank| (rank, passed_over(rank))));
-    for (rank, code) in all {
-        if let Some(verdict) = verdicts.get_mut(rank.place) {
-            *verdict = Some((code, rank.detail.clone()));
-        }
-    }
-    verdicts
 }
 
 fn candidate(standing: Standing<'_>, verdict: Option<(Code, String)>) -> Candidate {

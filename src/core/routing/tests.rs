@@ -583,7 +583,7 @@ fn lists_beside_nobody_wait_and_an_unknown_caller_has_no_owner() {
       step 1 (ring-all): nobody
       step 2 (ring-all): nobody
       step 1: to = "nobody", its lists wait
-      step 2: the caller is no known contact
+      step 2: the contact is not known
       prompt "unanswered": voicemail of working_hours
     "#);
 }
@@ -1020,6 +1020,7 @@ mod replay {
                     busy,
                     wrap_up_until,
                     presence_detail: String::new(),
+                    by_hand_until: None,
                     open: PerKind {
                         call: open_conversations,
                         ..PerKind::default()
@@ -1042,6 +1043,7 @@ mod replay {
                 users,
                 round_robin_last,
                 contact: None,
+                older_waiting: false,
                 seed,
             })
     }

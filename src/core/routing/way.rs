@@ -1,18 +1,19 @@
 //! The way of a request through the configuration: number → channel → hours → rule → steps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::candidates::{self, Course};
 use super::refusal;
-use super::strategy;
+use super::strategy::Choosing;
 use super::words;
 use super::{
-    Attempt, Cause, Decision, Facts, Outcome, Progress, Request, Selection, To, Trace,
-    VoicemailReason,
+    Attempt, Cause, ContactFacts, Decision, Facts, FoundBy, Outcome, Progress, Request, Ring,
+    Selection, To, Trace, UnassignedReason, VoicemailReason,
 };
 use crate::core::name::{PromptName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
-use crate::core::snapshot::{Channel, Rule, RuleName, Snapshot, Step};
+use crate::core::snapshot::{Channel, Kind, Rule, RuleName, Snapshot, Step, Strategy, Target};
 use crate::core::time::Now;
 
 /// Where a request leads, as far as the configuration and the hours decide: the channel, its hours
@@ -29,9 +30,9 @@ pub struct Way<'a> {
 
 /// What a step came to.
 enum StepEnd {
-    /// The call is in it.
+    /// It found somebody, or ends the rule.
     Stays(Outcome),
-    /// Nobody in it can be reached.
+    /// It found nobody.
     Passed,
 }
 
@@ -81,33 +82,63 @@ impl<'a> Way<'a> {
     }
 
     /// Everybody whose facts can matter, in no particular order and perhaps more than once.
-    pub fn people(&self) -> impl Iterator<Item = &'a UserName> {
+    pub fn people(&self, contact: Option<&ContactFacts>) -> impl Iterator<Item = &'a UserName> {
         let snapshot = self.snapshot;
-        let begin = self.progress.map_or(0, |progress| progress.step);
+        let owner = self.owner(contact).ok();
+        let begin = match self.channel.kind() {
+            Kind::Call => self.progress.map_or(0, |progress| progress.step),
+            Kind::Email | Kind::Form | Kind::Chat => 0,
+        };
         self.rule
             .steps
             .iter()
             .skip(begin)
-            .flat_map(move |step| candidates::reached(snapshot, step).map(|(user, _)| user))
+            .flat_map(move |step| candidates::reached(snapshot, step, owner).map(|(user, _)| user))
     }
 
-    /// Decides: the first step that reaches somebody, else the voicemail.
-    pub fn decide(self, facts: &Facts, now: Now) -> Decision {
+    /// The contact's owner, as far as the configuration lets one be asked for and knows the person;
+    /// else why not.
+    pub fn owner(&self, contact: Option<&ContactFacts>) -> Result<&'a UserName, String> {
+        let contact = contact.ok_or("the contact is not known")?;
+        let by = &self.snapshot.settings.contacts;
+        let asked = match contact.found_by {
+            FoundBy::Cookie if by.by_cookie => Ok(()),
+            FoundBy::VerifiedSender if by.by_sender => Ok(()),
+            FoundBy::CallerNumber if by.by_number => Ok(()),
+            FoundBy::Cookie => Err("by_cookie is off in [contacts]"),
+            FoundBy::VerifiedSender => Err("by_sender is off in [contacts]"),
+            FoundBy::CallerNumber => Err("by_number is off in [contacts]"),
+            FoundBy::UnverifiedSender => Err("the sender's address is not verified"),
+        };
+        asked?;
+        let owner = contact.owner.as_ref().ok_or("the contact has no owner")?;
+        match self.snapshot.user(owner) {
+            Some(user) => Ok(&user.name),
+            None => Err(format!("the contact's owner {owner} is no user")),
+        }
+    }
+
+    /// Decides: the first step that finds somebody, else what the rule ends with.
+    pub fn decide(&self, facts: &Facts, now: Now) -> Decision {
         let mut trace = Trace {
             snapshot: self.snapshot.version,
             channel: Some(self.channel.name.clone()),
-            hours: None,
+            hours: Some(self.hours.clone()),
             rule: Some(self.rule_name),
             steps: Vec::new(),
             notes: Vec::new(),
         };
         let outcome = self.outcome(facts, now, &mut trace);
-        trace.hours = Some(self.hours);
+        trace.notes.extend(self.reply());
         Decision { outcome, trace }
     }
 
     fn outcome(&self, facts: &Facts, now: Now, trace: &mut Trace) -> Outcome {
-        let begin = match self.begin(now, trace) {
+        let begin = match self.channel.kind() {
+            Kind::Call => self.begin(now, trace),
+            Kind::Email | Kind::Form | Kind::Chat => Ok(self.begin_message()),
+        };
+        let begin = match begin {
             Ok(begin) => begin,
             Err(wait) => return wait,
         };
@@ -116,11 +147,14 @@ impl<'a> Way<'a> {
                 return outcome;
             }
         }
-        self.voicemail(trace)
+        match self.channel.kind() {
+            Kind::Call => self.voicemail(trace),
+            Kind::Email | Kind::Form | Kind::Chat => self.unassigned(),
+        }
     }
 
-    /// The step to begin at. A step whose time is over is not begun again; as long as a phone rings
-    /// in it, its end is left to the call's own timer.
+    /// The step of a call to begin at. A step whose time is over is not begun again; as long as a
+    /// phone rings in it, its end is left to the call's own timer.
     fn begin(&self, now: Now, trace: &mut Trace) -> Result<usize, Outcome> {
         let Some(progress) = self.progress else {
             return Ok(0);
@@ -142,6 +176,14 @@ impl<'a> Way<'a> {
         }
     }
 
+    /// A message seeks from the first step each time, but what a customer agent handed over goes
+    /// on with the step after the agent's.
+    fn begin_message(&self) -> usize {
+        self.progress
+            .filter(|progress| progress.cause == Cause::HandedOver)
+            .map_or(0, |progress| progress.step)
+    }
+
     fn step(
         &self,
         number: usize,
@@ -150,16 +192,104 @@ impl<'a> Way<'a> {
         now: Now,
         trace: &mut Trace,
     ) -> StepEnd {
-        trace.notes.extend(candidates::unsought(number, step));
-        let course = Course::new(self.progress, number);
-        let standings = candidates::standings(self, step, &course, facts, now);
-        let choice = strategy::choose(number, step, standings, &course, facts);
-        trace.steps.push(choice.trace);
-        match choice.ring {
-            Some(ring) => StepEnd::Stays(Outcome::Ring(ring)),
-            None if choice.reachable => StepEnd::Stays(wait(number, step.ring)),
-            None => StepEnd::Passed,
+        let mut note = |text: &str| trace.notes.push(format!("step {}: {text}", number + 1));
+        let kind = self.channel.kind();
+        let mut owner = None;
+        match (step.target, kind) {
+            (Target::Lists, _) => {}
+            (Target::ContactOwner, _) => match self.owner(facts.contact.as_ref()) {
+                Ok(found) => owner = Some(found),
+                Err(why) => note(&why),
+            },
+            (Target::CustomerAgent, Kind::Call) => note("no customer agent takes calls"),
+            (Target::CustomerAgent, _) => match self.agent(number, step) {
+                Ok(outcome) => return StepEnd::Stays(outcome),
+                Err(why) => {
+                    note(&why);
+                    return StepEnd::Passed;
+                }
+            },
+            (Target::Nobody, Kind::Call) => note("to = \"nobody\", its lists wait"),
+            (Target::Nobody, _) => {
+                note("to = \"nobody\", its lists wait");
+                let reason = UnassignedReason::Nobody;
+                return StepEnd::Stays(Outcome::Unassigned { reason });
+            }
         }
+        let course = Course::new(self.progress, number, kind);
+        let standings = candidates::standings(self, step, owner, &course, facts, now);
+        let choosing = Choosing {
+            number,
+            step,
+            kind,
+            weights: &self.snapshot.settings.routing.weights,
+            course: &course,
+            facts,
+        };
+        let choice = choosing.choose(standings);
+        trace.steps.push(choice.trace);
+        if kind != Kind::Call {
+            let first = choice.chosen.into_iter().next();
+            return first.map_or(StepEnd::Passed, |user| {
+                StepEnd::Stays(Outcome::Assign { step: number, user })
+            });
+        }
+        if !choice.chosen.is_empty() {
+            return StepEnd::Stays(Outcome::Ring(Ring {
+                step: number,
+                users: choice.chosen,
+                strategy: step.strategy,
+                ring_each: (step.strategy != Strategy::RingAll).then_some(step.ring_each),
+                ring: step.ring,
+                more: choice.more,
+            }));
+        }
+        if choice.reachable {
+            StepEnd::Stays(wait(number, step.ring))
+        } else {
+            StepEnd::Passed
+        }
+    }
+
+    /// The customer agent of a step; none that has handed over already.
+    fn agent(&self, number: usize, step: &Step) -> Result<Outcome, String> {
+        if self.progress.is_some_and(|progress| number < progress.step) {
+            return Err("the customer agent has handed over".to_owned());
+        }
+        let Some(agent) = &step.agent else {
+            return Err("it names no customer agent".to_owned());
+        };
+        if self.snapshot.customer_agent(agent).is_none() {
+            return Err(format!("there is no customer agent {:?}", &**agent));
+        }
+        Ok(Outcome::CustomerAgent {
+            step: number,
+            agent: agent.clone(),
+        })
+    }
+
+    /// No step found anybody: whether the rule sought somebody decides whether the message waits.
+    fn unassigned(&self) -> Outcome {
+        let seeks = self.rule.steps.iter().any(|step| match step.target {
+            Target::Lists => !step.users.is_empty() || !step.teams.is_empty(),
+            Target::ContactOwner => true,
+            Target::CustomerAgent | Target::Nobody => false,
+        });
+        let reason = if seeks {
+            UnassignedReason::NobodyAvailable
+        } else {
+            UnassignedReason::NobodyNamed
+        };
+        Outcome::Unassigned { reason }
+    }
+
+    /// What the first message is answered with automatically, and which rule says so.
+    fn reply(&self) -> Option<String> {
+        let reply = self.rule.reply.as_ref()?;
+        let rule = rule_key(self.rule_name);
+        let quoted = words::quoted(reply);
+        let applies = self.channel.kind() != Kind::Call && self.progress.is_none();
+        applies.then(|| format!("automatic reply {quoted}: reply of {rule}"))
     }
 
     fn voicemail(&self, trace: &mut Trace) -> Outcome {
@@ -232,15 +362,31 @@ impl<'a> Way<'a> {
     }
 
     fn people_are_named(&self) -> bool {
-        self.rule
-            .steps
-            .iter()
-            .any(|step| candidates::reached(self.snapshot, step).next().is_some())
+        let mut steps = self.rule.steps.iter();
+        steps.any(|step| {
+            let mut reached = candidates::reached(self.snapshot, step, None);
+            reached.next().is_some()
+        })
     }
 
     pub(super) fn snapshot(&self) -> &'a Snapshot {
         self.snapshot
     }
+}
+
+/// Everybody whom a channel's rule may find, with the owner of a contact.
+pub fn sought(
+    snapshot: &Snapshot,
+    channel: &str,
+    rule: RuleName,
+    owner: Option<&UserName>,
+) -> BTreeSet<UserName> {
+    let Some(channel) = snapshot.channel(channel) else {
+        return BTreeSet::new();
+    };
+    let steps = channel.rule(rule).steps.iter();
+    let reached = steps.flat_map(|step| candidates::reached(snapshot, step, owner));
+    reached.map(|(user, _)| user.clone()).collect()
 }
 
 fn wait(step: usize, ring: Duration) -> Outcome {
@@ -278,12 +424,20 @@ fn hours(snapshot: &Snapshot, channel: &Channel, now: Now) -> HoursState {
         })
 }
 
-/// A break without a rule of its own has the one of closed hours.
+/// A break without a rule of its own has the one of closed hours. Messages without one for closed
+/// hours keep the one that they always have.
 fn rule_in_force(channel: &Channel, openness: Openness) -> RuleName {
+    let (open, closed) = match channel.kind() {
+        Kind::Call => (RuleName::WorkingHours, RuleName::AfterHours),
+        Kind::Email | Kind::Form | Kind::Chat if channel.after_hours.is_none() => {
+            (RuleName::Assign, RuleName::Assign)
+        }
+        Kind::Email | Kind::Form | Kind::Chat => (RuleName::Assign, RuleName::AfterHours),
+    };
     match openness {
-        Openness::Open => RuleName::WorkingHours,
+        Openness::Open => open,
         Openness::Break if channel.break_.is_some() => RuleName::Break,
-        Openness::Break | Openness::Closed => RuleName::AfterHours,
+        Openness::Break | Openness::Closed => closed,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::way::rule_key;
 use super::{
-    Candidate, Cause, Code, Decision, DeviceFacts, Outcome, Request, Ring, Selection, To,
+    Candidate, Cause, Code, Decision, DeviceFacts, Kind, Outcome, Request, Ring, Selection, To,
     UnassignedReason, Via, VoicemailReason,
 };
 use crate::core::name::{ScheduleName, UserName};
@@ -161,6 +161,16 @@ pub fn strategy(strategy: Strategy) -> &'static str {
     }
 }
 
+/// Several of a kind, `4 of 4 chats`.
+pub fn many(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Call => "calls",
+        Kind::Email => "emails",
+        Kind::Form => "forms",
+        Kind::Chat => "chats",
+    }
+}
+
 /// Why a user has no phone to ring: `registration ran out 09:12, 58 min ago, from 10.0.3.4; 6 wrong
 /// passwords since`. `clock` writes an instant as the time of day.
 pub fn no_device(devices: &DeviceFacts, now: Wall, clock: impl Fn(Wall) -> String) -> String {
@@ -222,7 +232,21 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// Who calls what, and what becomes of it.
+/// What somebody sent, without quotes where it is short and plain.
+fn shown(text: &str) -> String {
+    let told = quoted(text);
+    if told
+        .strip_prefix('"')
+        .and_then(|told| told.strip_suffix('"'))
+        == Some(text)
+    {
+        text.to_owned()
+    } else {
+        told
+    }
+}
+
+/// Who writes to or calls what, and what becomes of it.
 fn headline(request: &Request, decision: &Decision) -> String {
     let mut text = String::new();
     match (&request.to, &decision.trace.channel) {
@@ -239,11 +263,15 @@ fn headline(request: &Request, decision: &Decision) -> String {
             text.push_str(&quoted(dialled));
         }
     }
-    match &request.from {
-        Some(from) => {
+    match (&request.from, &request.sender) {
+        (Some(from), _) => {
             let _ = write!(text, " from {from}");
         }
-        None => text.push_str(" from anonymous"),
+        (None, Some(sender)) => {
+            let _ = write!(text, " from {}", shown(sender));
+        }
+        (None, None) if request.kind == Kind::Call => text.push_str(" from anonymous"),
+        (None, None) => {}
     }
     if let Selection::Next(progress) = &request.selection {
         let _ = write!(text, ", {}", cause(progress.cause));
@@ -316,8 +344,12 @@ fn names(users: &[UserName]) -> String {
 
 fn person(candidate: &Candidate) -> String {
     let mut text = candidate.user.to_string();
-    if let Via::Team(team) = &candidate.via {
-        let _ = write!(text, " (team {team})");
+    match &candidate.via {
+        Via::Named => {}
+        Via::Team(team) => {
+            let _ = write!(text, " (team {team})");
+        }
+        Via::Owner => text.push_str(" (owner)"),
     }
     let _ = write!(text, ": {}", code(candidate.code));
     if !candidate.detail.is_empty() {

@@ -466,6 +466,14 @@ pub struct User {
     pub out_of_office: Vec<Absence>,
 }
 
+impl User {
+    /// The absence that an instant lies in.
+    pub fn absence_at(&self, at: Wall) -> Option<&Absence> {
+        let mut absences = self.out_of_office.iter();
+        absences.find(|absence| absence.from <= at && at < absence.until)
+    }
+}
+
 /// What a person may do over the API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

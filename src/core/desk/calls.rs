@@ -1,141 +1,34 @@
-//! The desk: who is free, who is being rung, who talks. It is the single writer of offers, so that
-//! nobody is rung by two calls at once, and it outlives reloads: everything is kept by name.
-//!
-//! A call asks with [`Desk::select`]; when the decision is to ring, the users are claimed in the same
-//! turn, and the call dials their devices. It then says how each of these offers ended
-//! ([`Desk::offer_ended`], [`Desk::accepted`]) and that the call itself has ([`Desk::call_ended`]).
-//! Somebody who becomes free while calls wait leads to [`Action::Reselect`], oldest call first.
+//! Calls at the desk: who is rung by which, who talks, and which wait for somebody.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use super::{Action, Arrival, Desk, OfferEnd};
 use crate::core::id::{CallId, RandomSource};
 use crate::core::name::{ChannelName, UserName};
 use crate::core::routing::{
-    Attempt, Busy, Cause, Code, Decision, DeviceFacts, Facts, Outcome, Request, Selection,
-    UserFacts, Way,
+    Attempt, Cause, Code, ContactFacts, Decision, DeviceFacts, Facts, Outcome, Request, Selection,
+    Way,
 };
-use crate::core::snapshot::{PerKind, RuleName, Snapshot, Strategy};
-use crate::core::time::{Mono, Now, Wall};
-
-/// How an offer ended without the user taking it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OfferEnd {
-    /// The user, or the user's phones, did not take it.
-    Failed(Attempt),
-    /// Taken back: somebody else answered, or the caller hung up.
-    Withdrawn,
-}
-
-/// What the desk wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Somebody whom this call looks for became free, or nobody can become so any more: let it
-    /// select again with this cause.
-    Reselect {
-        /// The call.
-        call: CallId,
-        /// What to put into its progress.
-        cause: Cause,
-    },
-}
-
-/// What is known of a user from before the desk began: read from the store at start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Open conversations assigned to the user, by kind.
-    pub open: PerKind<u32>,
-    /// When something was last assigned to the user.
-    pub last_assigned: Option<Wall>,
-    /// When the user's last call ended.
-    pub last_call_ended: Option<Wall>,
-}
-
-/// The desk. Its size is bounded by the users of the configuration and the calls under way.
-#[derive(Clone, Debug, Default)]
-pub struct Desk {
-    people: BTreeMap<UserName, Person>,
-    calls: BTreeMap<CallId, Party>,
-    /// Calls by arrival, for those that seek somebody.
-    arrivals: BTreeMap<Arrival, CallId>,
-    next_arrival: Arrival,
-    /// Which calls would ring a user who became free.
-    sought: BTreeMap<UserName, BTreeSet<Arrival>>,
-    /// Users who became free, with the first arrival that has not been asked about them.
-    freed: BTreeMap<UserName, Arrival>,
-    /// Calls that waited for somebody who took another call.
-    passed_over: BTreeSet<Arrival>,
-    /// When wrap-up times end.
-    wrapping_up: BTreeSet<(Mono, UserName)>,
-    /// Who was assigned last, by channel, rule and step.
-    rounds: BTreeMap<(ChannelName, RuleName), Vec<Option<UserName>>>,
-}
-
-/// Counts calls up in the order in which they first asked.
-type Arrival = u64;
-
-/// One user as the desk sees the person.
-#[derive(Clone, Debug, Default)]
-struct Person {
-    /// The call whose offer rings.
-    offer: Option<CallId>,
-    /// The calls that the person talks in: one, unless a second was placed meanwhile.
-    talks: Vec<CallId>,
-    wrap_up_until: Option<Mono>,
-    /// As the last snapshot that looked said.
-    wrap_up: Duration,
-    load: Load,
-}
+use crate::core::snapshot::{Kind, RuleName, Snapshot, Strategy};
+use crate::core::time::Now;
 
 /// One call as the desk sees it.
 #[derive(Clone, Debug)]
-struct Party {
-    arrival: Arrival,
+pub(super) struct Party {
+    pub arrival: Arrival,
     /// Where the last decision left it.
-    place: Option<(ChannelName, RuleName, usize)>,
-    offers: Vec<UserName>,
-    talkers: Vec<UserName>,
-    seeks: Vec<UserName>,
-}
-
-impl Person {
-    fn busy(&self) -> Busy {
-        match (self.talks.first(), self.offer) {
-            (Some(call), _) => Busy::OnCall(*call),
-            (None, Some(call)) => Busy::Ringing(call),
-            (None, None) => Busy::Free,
-        }
-    }
-
-    fn is_free(&self) -> bool {
-        self.busy() == Busy::Free && self.wrap_up_until.is_none()
-    }
-
-    fn facts(&self, devices: DeviceFacts, now: Now) -> UserFacts {
-        UserFacts {
-            presence: Default::default(),
-            devices,
-            busy: self.busy(),
-            wrap_up_until: self
-                .wrap_up_until
-                .map(|until| now.wall + until.since(now.mono)),
-            presence_detail: String::new(),
-            open: self.load.open,
-            last_assigned: self.load.last_assigned,
-            last_call_ended: self.load.last_call_ended,
-        }
-    }
+    pub place: Option<(ChannelName, RuleName, usize)>,
+    pub offers: Vec<UserName>,
+    pub talkers: Vec<UserName>,
+    pub seeks: Vec<UserName>,
+    /// The contact who calls.
+    pub contact: Option<ContactFacts>,
 }
 
 impl Desk {
-    /// A desk at which everybody is free.
-    pub fn new() -> Desk {
-        Desk::default()
-    }
-
-    /// Takes in what the store knows of a user. At start.
-    pub fn restore(&mut self, user: &UserName, load: Load) {
-        self.person(user).load = load;
+    /// Who calls is a known contact. Tell it before the call asks for the first time.
+    pub fn caller_known(&mut self, call: CallId, contact: ContactFacts) {
+        self.party(call).contact = Some(contact);
     }
 
     /// Decides for a call and claims whom the decision rings. The facts are those it acted on.
@@ -164,7 +57,11 @@ impl Desk {
                 return (Facts::default(), *refusal);
             }
         };
-        let mut facts = self.facts(snapshot, &way, devices, seed, now);
+        let contact = self
+            .calls
+            .get(&call)
+            .and_then(|party| party.contact.clone());
+        let mut facts = self.facts(snapshot, &way, contact, devices, seed, now);
         let place = (way.channel().name.clone(), way.rule_name());
         let decision = way.decide(&facts, now);
         facts.keep_considered(&decision);
@@ -173,11 +70,13 @@ impl Desk {
     }
 
     /// A user's offer of this call is over, and the user did not take it.
-    pub fn offer_ended(&mut self, call: CallId, user: &UserName, end: OfferEnd) {
+    pub fn offer_ended(&mut self, call: CallId, user: &UserName, end: OfferEnd, now: Now) {
         match end {
-            OfferEnd::Failed(Attempt::Declined | Attempt::TimedOut | Attempt::Unreachable)
-            | OfferEnd::Withdrawn => self.release_offer(call, user),
+            OfferEnd::Failed(Attempt::TimedOut) => self.offer_missed(user, now),
+            OfferEnd::Failed(Attempt::Declined) => self.person(user).missed = 0,
+            OfferEnd::Failed(Attempt::Unreachable | Attempt::TakenBack) | OfferEnd::Withdrawn => {}
         }
+        self.release_offer(call, user);
     }
 
     /// The user talks to the caller, and the conversation is the user's. Every other offer of this
@@ -185,18 +84,13 @@ impl Desk {
     pub fn accepted(&mut self, call: CallId, user: &UserName, now: Now) {
         let place = self.calls.get(&call).and_then(|party| party.place.clone());
         if let Some((channel, rule, step)) = place {
-            let round = self.rounds.entry((channel, rule)).or_default();
-            if round.len() <= step {
-                round.resize(step + 1, None);
-            }
-            if let Some(last) = round.get_mut(step) {
-                *last = Some(user.clone());
-            }
+            self.took_turn(&channel, rule, step, user);
         }
         self.talks(call, user);
-        let load = &mut self.person(user).load;
-        load.open.call = load.open.call.saturating_add(1);
-        load.last_assigned = Some(now.wall);
+        let person = self.person(user);
+        person.missed = 0;
+        person.load.open.call = person.load.open.call.saturating_add(1);
+        person.load.last_assigned = Some(now.wall);
         self.release_offers(call, &[]);
         self.seek(call, Vec::new());
     }
@@ -219,10 +113,9 @@ impl Desk {
         }
     }
 
-    /// A conversation that was the user's is closed.
+    /// The conversation of a call that the user accepted is closed.
     pub fn conversation_closed(&mut self, user: &UserName) {
-        let load = &mut self.person(user).load;
-        load.open.call = load.open.call.saturating_sub(1);
+        self.unload(user, Kind::Call);
     }
 
     /// A device of this user came or went.
@@ -230,22 +123,14 @@ impl Desk {
         self.let_go(user);
     }
 
-    /// Forgets what it knows of users and channels that are gone, once nothing of theirs is under
-    /// way.
-    pub fn snapshot_changed(&mut self, snapshot: &Snapshot) {
-        self.people
-            .retain(|name, person| snapshot.user(name).is_some() || !person.is_free());
-        self.rounds
-            .retain(|(channel, _), _| snapshot.channel(channel).is_some());
-    }
-
-    /// What to do next. Drain until `None`.
-    ///
-    /// A call that is let select again claims before the next one is asked, so what is returned
-    /// here must be done before the next poll.
-    pub fn poll_action(&mut self) -> Option<Action> {
+    /// The next call to be let select again.
+    pub(super) fn poll_call(&mut self) -> Option<Action> {
         while let Some((user, from)) = self.freed.pop_first() {
-            if !self.people.get(&user).is_none_or(Person::is_free) {
+            if !self
+                .people
+                .get(&user)
+                .is_none_or(super::people::Person::is_free)
+            {
                 continue;
             }
             let next = self
@@ -276,28 +161,6 @@ impl Desk {
         None
     }
 
-    /// When the next user's wrap-up time ends.
-    pub fn next_timeout(&self) -> Option<Mono> {
-        self.wrapping_up.first().map(|(until, _)| *until)
-    }
-
-    /// Lets those go whose wrap-up time is over.
-    pub fn handle_timeout(&mut self, now: Now) {
-        while let Some((until, user)) = self.wrapping_up.pop_first() {
-            if until > now.mono {
-                self.wrapping_up.insert((until, user));
-                return;
-            }
-            self.person(&user).wrap_up_until = None;
-            self.let_go(&user);
-        }
-    }
-
-    /// What a user is doing.
-    pub fn busy(&self, user: &UserName) -> Busy {
-        self.people.get(user).map_or(Busy::Free, Person::busy)
-    }
-
     /// How many calls it knows of.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -316,37 +179,55 @@ impl Desk {
         })
     }
 
-    fn facts(
+    /// What is known of those whom the way may lead to.
+    pub(super) fn facts(
         &mut self,
         snapshot: &Snapshot,
         way: &Way<'_>,
+        contact: Option<ContactFacts>,
         devices: &dyn Fn(&UserName) -> DeviceFacts,
         seed: u64,
         now: Now,
     ) -> Facts {
-        let mut facts = Facts {
-            users: BTreeMap::new(),
-            round_robin_last: Vec::new(),
-            contact: None,
-            seed,
-        };
-        for name in way.people() {
+        let mut users = BTreeMap::new();
+        for name in way.people(contact.as_ref()) {
             let Some(user) = snapshot.user(name) else {
                 continue;
             };
-            if !facts.users.contains_key(name) {
+            if !users.contains_key(name) {
                 let person = self.person(name);
                 person.wrap_up = user.wrap_up;
-                facts
-                    .users
-                    .insert(name.clone(), person.facts(devices(name), now));
+                users.insert(name.clone(), person.facts(devices(name), now));
             }
         }
         let round = (way.channel().name.clone(), way.rule_name());
-        if let Some(round) = self.rounds.get(&round) {
-            facts.round_robin_last = round.iter().take(way.steps()).cloned().collect();
+        let round = self.rounds.get(&round);
+        Facts {
+            users,
+            round_robin_last: round.map_or_else(Vec::new, |round| {
+                round.iter().take(way.steps()).cloned().collect()
+            }),
+            contact,
+            older_waiting: false,
+            seed,
         }
-        facts
+    }
+
+    /// The user got what this step had to give, and is last in its round.
+    pub(super) fn took_turn(
+        &mut self,
+        channel: &ChannelName,
+        rule: RuleName,
+        step: usize,
+        user: &UserName,
+    ) {
+        let round = self.rounds.entry((channel.clone(), rule)).or_default();
+        if round.len() <= step {
+            round.resize(step + 1, None);
+        }
+        if let Some(last) = round.get_mut(step) {
+            *last = Some(user.clone());
+        }
     }
 
     fn claim(
@@ -456,6 +337,7 @@ impl Desk {
     fn hang_up(&mut self, call: CallId, user: &UserName, now: Now) {
         let person = self.person(user);
         person.talks.retain(|talk| *talk != call);
+        let stopped = person.talks.is_empty();
         person.load.last_call_ended = Some(now.wall);
         let before = person.wrap_up_until.take();
         let until = (!person.wrap_up.is_zero()).then(|| now.mono + person.wrap_up);
@@ -469,17 +351,16 @@ impl Desk {
             }
             None => self.let_go(user),
         }
-    }
-
-    /// The user may be free now: those who seek the user are to be asked, from the first.
-    fn let_go(&mut self, user: &UserName) {
-        if self.sought.contains_key(user) {
-            self.freed.insert(user.clone(), 0);
+        if stopped {
+            self.stopped_talking(user);
         }
     }
 
-    fn person(&mut self, user: &UserName) -> &mut Person {
-        self.people.entry(user.clone()).or_default()
+    /// The user may be free now: those who seek the user are to be asked, from the first.
+    pub(super) fn let_go(&mut self, user: &UserName) {
+        if self.sought.contains_key(user) {
+            self.freed.insert(user.clone(), 0);
+        }
     }
 
     fn party(&mut self, call: CallId) -> &mut Party {
@@ -495,6 +376,7 @@ impl Desk {
                 offers: Vec::new(),
                 talkers: Vec::new(),
                 seeks: Vec::new(),
+                contact: None,
             }
         })
     }
@@ -543,8 +425,3 @@ fn sought(decision: &Decision, rings_nobody: bool, ringing: &[UserName]) -> Vec<
         .map(|candidate| candidate.user.clone())
         .collect()
 }
-
-#[cfg(test)]
-mod storms;
-#[cfg(test)]
-mod tests;
