@@ -1,15 +1,19 @@
 //! What an admin expects of a channel at a moment, held against what routing decides.
 
+use std::str::FromStr;
+
 use crate::core::name::{ChannelName, PromptName, UserName};
-use crate::core::routing::{Facts, Kind, Outcome, Request, Selection, To, route, words};
-use crate::core::snapshot::{Expectation, Expected, Snapshot};
+use crate::core::number::PhoneNumber;
+use crate::core::routing::{Facts, Outcome, Request, Selection, To, route, words};
+use crate::core::snapshot::{Expectation, Expected, Kind, Snapshot};
 use crate::core::time::{Mono, Now, Wall};
 
-use super::diagnostic::Findings;
+use super::diagnostic::{Findings, Place};
 use super::moment;
+use super::section::Placed;
 use super::tree::{ExpectEntry, Tree};
 
-/// Decides each expectation's call as a dry run, with everybody available, and reports what came
+/// Decides each expectation's call or message as a dry run, with everybody available, and reports what came
 /// out differently. The snapshot must be one in which nothing was found to be wrong.
 pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -> Vec<Expectation> {
     let mut expectations = Vec::with_capacity(tree.expectations.len());
@@ -17,6 +21,10 @@ pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -
         let Some(at) = at(entry, snapshot, findings) else {
             continue;
         };
+        if let Some(channel) = snapshot.channel(&entry.channel.value) {
+            check_kind(entry, channel.kind(), findings);
+        }
+        let from = entry.from.as_ref().map(|from| from.value.as_str());
         for outcome in expected(entry) {
             let expectation = Expectation {
                 at,
@@ -24,13 +32,47 @@ pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -
                 outcome,
                 place: entry.place.to_string(),
             };
-            if let Some(difference) = difference(&expectation, &entry.at.value, snapshot) {
+            if let Some(difference) = difference(&expectation, &entry.at.value, from, snapshot) {
                 findings.error(&entry.place, difference);
             }
             expectations.push(expectation);
         }
     }
     expectations
+}
+
+/// Calls ring and end in voicemails; messages are assigned.
+fn check_kind(entry: &ExpectEntry, kind: Kind, findings: &mut Findings) {
+    let channel = &entry.channel.value;
+    let refuse = |place: &Place, key: &str, instead: &str, findings: &mut Findings| {
+        let message = format!(
+            "`{key}` cannot be expected of channel \"{channel}\", which is of kind {kind}. Write {instead}."
+        );
+        findings.error(place, message);
+    };
+    match kind {
+        Kind::Call => {
+            let from = entry.from.as_ref();
+            if let Some(from) = from.filter(|it| PhoneNumber::from_str(&it.value).is_err()) {
+                let message = format!(
+                    "\"{}\" is not a number in international form, like +4722334455.",
+                    from.value
+                );
+                findings.error(&from.place, message);
+            }
+            if entry.assigned.is_some() {
+                refuse(&entry.place, "assigned", "`rings` or `voicemail`", findings);
+            }
+        }
+        Kind::Email | Kind::Form | Kind::Chat => {
+            if entry.rings.is_some() {
+                refuse(&entry.place, "rings", "`assigned`", findings);
+            }
+            if let Some(prompt) = &entry.voicemail {
+                refuse(&prompt.place, "voicemail", "`assigned`", findings);
+            }
+        }
+    }
 }
 
 fn at(entry: &ExpectEntry, snapshot: &Snapshot, findings: &mut Findings) -> Option<Wall> {
@@ -47,17 +89,12 @@ fn at(entry: &ExpectEntry, snapshot: &Snapshot, findings: &mut Findings) -> Opti
 fn expected(entry: &ExpectEntry) -> Vec<Expected> {
     let voicemail = entry.voicemail.as_ref();
     let rings = entry.rings.as_ref();
+    let assigned = entry.assigned.as_ref();
     let hours = entry.hours.as_ref();
     [
         voicemail.map(|prompt| Expected::Voicemail(PromptName::from(prompt.value.as_str()))),
-        rings.map(|users| {
-            let users = users.iter();
-            Expected::Rings(
-                users
-                    .map(|user| UserName::from(user.value.as_str()))
-                    .collect(),
-            )
-        }),
+        rings.map(|users| Expected::Rings(names(users))),
+        assigned.map(|users| Expected::Assigned(names(users))),
         hours.map(|hours| Expected::Hours(hours.value)),
     ]
     .into_iter()
@@ -65,13 +102,26 @@ fn expected(entry: &ExpectEntry) -> Vec<Expected> {
     .collect()
 }
 
+fn names(users: &[Placed<String>]) -> Vec<UserName> {
+    users
+        .iter()
+        .map(|user| UserName::from(user.value.as_str()))
+        .collect()
+}
+
 /// What came out instead, as an error says it; `None` where it is as expected.
-fn difference(expectation: &Expectation, at: &str, snapshot: &Snapshot) -> Option<String> {
+fn difference(
+    expectation: &Expectation,
+    at: &str,
+    from: Option<&str>,
+    snapshot: &Snapshot,
+) -> Option<String> {
+    let kind = snapshot.channel(&expectation.channel)?.kind();
     let request = Request {
-        kind: Kind::Call,
+        kind,
         to: To::Channel(expectation.channel.clone()),
-        from: None,
-        sender: None,
+        from: from.and_then(|from| PhoneNumber::from_str(from).ok()),
+        sender: from.filter(|_| kind != Kind::Call).map(str::to_owned),
         trunk: None,
         selection: Selection::First,
     };

@@ -55,6 +55,20 @@ impl Files {
         }
     }
 
+    /// Reads a text of at most so many characters. The error says what is wrong with its file.
+    pub fn text(&self, written: &str, most: usize) -> Result<String, String> {
+        let path = self.path(written);
+        let unreadable = |error| format!("the file {} cannot be read: {error}.", path.display());
+        // A character has four octets at most; one more octet shows that there are too many.
+        let octets = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(4);
+        let mut text = String::new();
+        let file = fs::File::open(&path).map_err(unreadable)?;
+        file.take(octets.saturating_add(1))
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        Ok(text)
+    }
+
     fn warn_when_public(&self, file: &Placed<String>, path: &Path, findings: &mut Findings) {
         let Ok(metadata) = fs::metadata(path) else {
             return;

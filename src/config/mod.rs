@@ -33,7 +33,7 @@ use compile::{Surroundings, Unread};
 use diagnostic::Findings;
 use files::Files;
 use source::Source;
-use tree::Tree;
+use tree::{Text, Tree, UserEntry};
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// The file of each user's phone password, whether it is there yet or not.
     pub password_files: BTreeMap<UserName, PathBuf>,
+    /// The file of each user's password for signing in, whether it is there yet or not.
+    pub sign_in_files: BTreeMap<UserName, PathBuf>,
 }
 
 /// Reads the configuration in `dir` as snapshot number `version`, loaded at `at`. `load_prompt`
@@ -120,17 +122,20 @@ fn assemble(
     Ok(Loaded {
         snapshot,
         warnings,
-        password_files: password_files(&tree, surroundings.files),
+        password_files: files_of(&tree, surroundings.files, |user| &user.sip_password_file),
+        sign_in_files: files_of(&tree, surroundings.files, |user| &user.password_file),
     })
 }
 
-fn password_files(tree: &Tree, files: &Files) -> BTreeMap<UserName, PathBuf> {
-    tree.users
-        .iter()
-        .filter_map(|user| {
-            let file = user.sip_password_file.as_ref()?;
-            let name = UserName::from(user.name.value.as_str());
-            Some((name, files.path(&file.value)))
-        })
-        .collect()
+fn files_of(
+    tree: &Tree,
+    files: &Files,
+    file: impl Fn(&UserEntry) -> &Option<Text>,
+) -> BTreeMap<UserName, PathBuf> {
+    let users = tree.users.iter().filter_map(|user| {
+        let file = file(user).as_ref()?;
+        let name = UserName::from(user.name.value.as_str());
+        Some((name, files.path(&file.value)))
+    });
+    users.collect()
 }

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Findings, Place, nearest, suggestion};
 use super::schema::{Key, Table};
 use super::source::Source;
+use crate::core::snapshot::{Kind, PerKind};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -63,6 +64,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The same table, with the keys of another kind.
+    pub fn as_table(&self, schema: &'static Table) -> Section<'a> {
+        Section { schema, ..*self }
+    }
+
     /// Where the table begins.
     pub fn place(&self) -> Place {
         self.source.place(self.octet)
@@ -78,14 +84,14 @@ impl<'a> Section<'a> {
     fn find(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         let table: &'a DeTable<'a> = self.table;
         table.get(key).or_else(|| {
-            let names = || self.schema.keys.iter().map(|key| key.name);
             table
                 .iter()
                 .find(|(written, _)| {
                     let written = written.get_ref();
                     self.schema.key(written).is_none()
-                        && !self.schema.later.contains(&&**written)
-                        && nearest(written, names()) == Some(key)
+                        && !self.schema.is_later(written)
+                        && self.schema.sibling_with(written).is_none()
+                        && nearest(written, self.schema.names()) == Some(key)
                 })
                 .map(|(_, value)| value)
         })
@@ -172,6 +178,60 @@ impl<'a> Section<'a> {
         Some(Duration::from_secs(seconds.unsigned_abs()))
     }
 
+    /// A whole number of minutes within bounds.
+    pub fn minutes(
+        &self,
+        key: &str,
+        bounds: RangeInclusive<i64>,
+        findings: &mut Findings,
+    ) -> Option<Placed<Duration>> {
+        let minutes = self.whole(key, bounds, findings)?;
+        let seconds = minutes.value.unsigned_abs().saturating_mul(60);
+        Some(minutes.with(Duration::from_secs(seconds)))
+    }
+
+    /// True or false.
+    pub fn truth(&self, key: &str, findings: &mut Findings) -> Option<Placed<bool>> {
+        let value = self.find(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(truth) => Some(Placed {
+                value: *truth,
+                place: self.source.place(value.span().start),
+            }),
+            _ => self.refuse(key, value, "true or false, without quotes", findings),
+        }
+    }
+
+    /// A whole number for each of some kinds of channels.
+    pub fn numbers_by_kind(
+        &self,
+        key: &str,
+        kinds: &[Kind],
+        bounds: RangeInclusive<i64>,
+        findings: &mut Findings,
+    ) -> PerKind<Option<u32>> {
+        let mut numbers = PerKind::default();
+        let expected = format!(
+            "a whole number from {} to {} for each of its keys",
+            bounds.start(),
+            bounds.end()
+        );
+        let entries = self.entries(key, &expected, findings, |value| match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .filter(|number| bounds.contains(number))
+                .and_then(|number| u32::try_from(number).ok()),
+            _ => None,
+        });
+        for (name, number) in entries {
+            match kinds.iter().find(|kind| kind.as_str() == name.value) {
+                Some(kind) => *numbers.of_mut(*kind) = Some(number),
+                None => findings.error(&name.place, unknown_kind(key, &name.value, kinds)),
+            }
+        }
+        numbers
+    }
+
     /// One of several words.
     pub fn choice<T: Copy>(
         &self,
@@ -180,22 +240,21 @@ impl<'a> Section<'a> {
         findings: &mut Findings,
     ) -> Option<Placed<T>> {
         let text = self.text(key, findings)?;
-        let found = choices.iter().find(|(word, _)| *word == text.value);
-        if found.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let meant = nearest(&text.value, words.iter().copied())
-                .map(|word| format!(" Did you mean \"{word}\"?"))
-                .unwrap_or_default();
-            findings.error(
-                &text.place,
-                format!(
-                    "`{key}` cannot be \"{}\": it is one of {}.{meant}",
-                    text.value,
-                    words.join(", ")
-                ),
-            );
-        }
-        found.map(|(_, value)| text.with(*value))
+        chosen(key, &text, choices, "it is", findings)
+    }
+
+    /// A list of some of several words.
+    pub fn choices<T: Copy>(
+        &self,
+        key: &str,
+        choices: &[(&str, T)],
+        findings: &mut Findings,
+    ) -> Option<Vec<Placed<T>>> {
+        let texts = self.texts(key, findings)?;
+        let chosen = texts
+            .iter()
+            .filter_map(|text| chosen(key, text, choices, "each of it is", findings));
+        Some(chosen.collect())
     }
 
     /// A table within this one.
@@ -373,6 +432,45 @@ impl<'a> Section<'a> {
     }
 }
 
+fn chosen<T: Copy>(
+    key: &str,
+    text: &Placed<String>,
+    choices: &[(&str, T)],
+    verb: &str,
+    findings: &mut Findings,
+) -> Option<Placed<T>> {
+    let found = choices.iter().find(|(word, _)| *word == text.value);
+    if found.is_none() {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let meant = nearest(&text.value, words.iter().copied())
+            .map(|word| format!(" Did you mean \"{word}\"?"))
+            .unwrap_or_default();
+        findings.error(
+            &text.place,
+            format!(
+                "`{key}` cannot be \"{}\": {verb} one of {}.{meant}",
+                text.value,
+                words.join(", ")
+            ),
+        );
+    }
+    found.map(|(_, value)| text.with(*value))
+}
+
+fn unknown_kind(key: &str, written: &str, kinds: &[Kind]) -> String {
+    if written == Kind::Call.as_str() {
+        return format!("`{key}` takes no `call`: a user on a call gets no other. Remove it.");
+    }
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let meant = nearest(written, names.iter().copied())
+        .map(|name| format!(" Did you mean `{name}`?"))
+        .unwrap_or_default();
+    format!(
+        "`{written}` in `{key}` is no kind: there are {}.{meant}",
+        names.join(", ")
+    )
+}
+
 fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
         "an"
@@ -384,14 +482,19 @@ fn article(noun: &str) -> &'static str {
 fn unknown_key(written: &str, schema: &Table) -> String {
     let table = schema.title();
     let within = if schema.name.is_empty() { "at" } else { "in" };
-    if schema.later.contains(&written) {
+    if schema.is_later(written) {
         return format!(
             "`{written}` {within} {table} is not available in this version. Remove it."
         );
     }
-    let names = schema.keys.iter().map(|key| key.name);
+    if let Some(sibling) = schema.sibling_with(written) {
+        return format!(
+            "`{written}` belongs to {}, and this is {table}. Remove it.",
+            sibling.title()
+        );
+    }
     format!(
         "there is no key `{written}` {within} {table}.{}",
-        suggestion(written, names).replace('"', "`")
+        suggestion(written, schema.names()).replace('"', "`")
     )
 }

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::Directory;
+use super::email::{self, Addresses};
 use super::people::{Access, check_address, number};
 use super::prompts::Prompts;
+use super::rules::{Rules, voicemail_only};
+use super::{Directory, chat, form};
 use crate::config::diagnostic::{Findings, Place, suggestion};
+use crate::config::files::Files;
 use crate::config::section::Placed;
-use crate::config::tree::{ChannelEntry, RuleEntry, StepEntry, Tree};
-use crate::core::name::{ChannelName, InboxName, PromptName, ScheduleName, TeamName, UserName};
+use crate::config::tree::{CallEntry, ChannelEntry, KindEntry, RuleEntry, Tree};
+use crate::core::name::{ChannelName, InboxName, PromptName, ScheduleName};
 use crate::core::number::PhoneNumber;
-use crate::core::snapshot::{
-    CallChannel, Channel, ChannelKind, Rule, RuleEnd, RuleName, Step, WhenAway,
-};
+use crate::core::snapshot::{CallChannel, Channel, ChannelKind, Kind, Rule, RuleName, WhenAway};
+
+/// How long somebody may be away where nothing is said, before the unanswered is taken back.
+const DEFAULT_GRACE: Duration = Duration::from_secs(15 * 60);
 
 /// The longest voicemail where nothing is said.
 const DEFAULT_VOICEMAIL: Duration = Duration::from_secs(180);
@@ -23,22 +27,31 @@ pub(super) struct Channels {
     pub numbers: HashMap<PhoneNumber, ChannelName>,
 }
 
+/// What belongs to one channel alone.
+#[derive(Default)]
+struct Owned {
+    numbers: Numbers,
+    addresses: Addresses,
+}
+
 pub(super) fn compile(
     tree: &Tree,
     directory: &Directory<'_>,
+    files: &Files,
     prompts: &mut Prompts<'_>,
     findings: &mut Findings,
 ) -> Channels {
-    let mut numbers = Numbers::default();
+    let mut owned = Owned::default();
     let channels = tree
         .channels
         .iter()
-        .map(|entry| channel(entry, tree, directory, prompts, &mut numbers, findings))
+        .map(|entry| channel(entry, tree, directory, files, prompts, &mut owned, findings))
         .collect();
-    numbers.check_external(tree, findings);
+    owned.numbers.check_external(tree, findings);
     Channels {
         channels,
-        numbers: numbers
+        numbers: owned
+            .numbers
             .owners
             .into_iter()
             .map(|(number, (channel, _))| (number, ChannelName::from(channel)))
@@ -50,8 +63,9 @@ fn channel(
     entry: &ChannelEntry,
     tree: &Tree,
     directory: &Directory<'_>,
+    files: &Files,
     prompts: &mut Prompts<'_>,
-    numbers: &mut Numbers,
+    owned: &mut Owned,
     findings: &mut Findings,
 ) -> Channel {
     if let Some(inbox) = &entry.inbox {
@@ -62,74 +76,141 @@ fn channel(
             .schedules
             .check(schedule, directory.unread, findings);
     }
-    for address in &entry.notify {
-        check_address("notify", address, findings);
-    }
-    warn(entry, tree, findings);
+    warn_unused_rules(entry, findings);
     let inbox = entry.inbox.as_ref().map(|inbox| inbox.value.as_str());
-    let access = Access::to(tree, directory, inbox);
-    let mut rule = |written: &Option<RuleEntry>, name, findings: &mut Findings| {
-        written
-            .as_ref()
-            .map(|written| self::rule(written, &access, prompts, findings))
-            .unwrap_or_else(|| voicemail_only(name))
+    let kind = entry.kind();
+    let mut rules = Rules {
+        kind,
+        access: Access::to(tree, directory, inbox),
+        directory,
+        prompts,
     };
-    let working_hours = rule(&entry.working_hours, RuleName::WorkingHours, findings);
-    let after_hours = rule(&entry.after_hours, RuleName::AfterHours, findings);
-    let break_ = entry
-        .break_
-        .is_some()
-        .then(|| rule(&entry.break_, RuleName::Break, findings));
+    let mut rule = |written: &Option<RuleEntry>| {
+        let written = written.as_ref()?;
+        Some(rules.compile(written, findings))
+    };
+    let open = rule(&entry.open);
+    let break_ = rule(&entry.break_);
+    let after_hours = rule(&entry.after_hours);
+    let is_call = kind == Kind::Call;
+    let name = &entry.name.value;
+    let own = match &entry.kind {
+        KindEntry::Call(call) => ChannelKind::Call(self::call(
+            entry,
+            call,
+            tree,
+            directory,
+            prompts,
+            &mut owned.numbers,
+            findings,
+        )),
+        KindEntry::Email(email) => {
+            owned.addresses.add(name, email, findings);
+            ChannelKind::Email(Box::new(email::email(entry, email, tree, files, findings)))
+        }
+        KindEntry::Form(form) => {
+            check_path(&entry.name, kind, findings);
+            let access = Access::to(tree, directory, inbox);
+            ChannelKind::Form(Box::new(form::form(entry, form, tree, &access, findings)))
+        }
+        KindEntry::Chat(chat) => {
+            check_path(&entry.name, kind, findings);
+            ChannelKind::Chat(Box::new(chat::chat(entry, chat, findings)))
+        }
+    };
     Channel {
-        name: ChannelName::from(entry.name.value.as_str()),
+        name: ChannelName::from(name.as_str()),
         inbox: inbox.map(InboxName::from),
         schedule: entry
             .schedule
             .as_ref()
             .map(|schedule| ScheduleName::from(schedule.value.as_str())),
-        working_hours,
-        break_,
-        after_hours: Some(after_hours),
-        when_away: WhenAway::Keep,
-        kind: ChannelKind::Call(CallChannel {
-            numbers: entry
-                .numbers
-                .iter()
-                .filter_map(|written| numbers.add(&entry.name.value, written, findings))
-                .collect(),
-            notify: entry.notify.iter().map(|it| it.value.clone()).collect(),
-            special_prompts: special_prompts(entry, tree, directory, prompts, findings),
-            voicemail_limit: entry.voicemail_limit.unwrap_or(DEFAULT_VOICEMAIL),
+        working_hours: open.unwrap_or_else(|| match is_call {
+            true => voicemail_only(RuleName::WorkingHours),
+            false => Rule::nobody(),
         }),
+        break_,
+        after_hours: after_hours.or(is_call.then(|| voicemail_only(RuleName::AfterHours))),
+        when_away: if entry.when_away.take_back {
+            let grace = entry.when_away.after.as_ref().map(|after| after.value);
+            WhenAway::TakeBack {
+                grace: grace.unwrap_or(DEFAULT_GRACE),
+            }
+        } else {
+            WhenAway::Keep
+        },
+        kind: own,
     }
 }
 
-fn warn(entry: &ChannelEntry, tree: &Tree, findings: &mut Findings) {
+/// Forms and chats have addresses that end with their names.
+fn check_path(name: &Placed<String>, kind: Kind, findings: &mut Findings) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.value.chars().all(fits) || name.value.starts_with('.') {
+        let message = format!(
+            "\"{}\" cannot name a {kind}, whose address ends with its name: use letters a to z, digits, `-`, `_` and `.`.",
+            name.value.escape_debug()
+        );
+        findings.error(&name.place, message);
+    }
+}
+
+fn call(
+    entry: &ChannelEntry,
+    call: &CallEntry,
+    tree: &Tree,
+    directory: &Directory<'_>,
+    prompts: &mut Prompts<'_>,
+    numbers: &mut Numbers,
+    findings: &mut Findings,
+) -> CallChannel {
+    for address in &call.notify {
+        check_address("notify", address, findings);
+    }
+    warn(entry, call, tree, findings);
+    CallChannel {
+        numbers: call
+            .numbers
+            .iter()
+            .filter_map(|written| numbers.add(&entry.name.value, written, findings))
+            .collect(),
+        notify: call.notify.iter().map(|it| it.value.clone()).collect(),
+        special_prompts: special_prompts(entry, call, tree, directory, prompts, findings),
+        voicemail_limit: call.voicemail_limit.unwrap_or(DEFAULT_VOICEMAIL),
+    }
+}
+
+fn warn(entry: &ChannelEntry, call: &CallEntry, tree: &Tree, findings: &mut Findings) {
     let name = &entry.name.value;
     let place = &entry.name.place;
-    if entry.numbers.is_empty() {
+    if call.numbers.is_empty() {
         let message = format!("channel \"{name}\" has no `numbers`: no call can reach it.");
         findings.warning(place, message);
     }
-    if entry.working_hours.is_none() {
+    if entry.open.is_none() {
         let message = format!(
             "channel \"{name}\" has no [channel.working_hours]: its callers go straight to voicemail."
         );
         findings.warning(place, message);
     }
-    if let (Some(address), None) = (entry.notify.first(), &tree.smtp) {
+    if let (Some(address), None) = (call.notify.first(), &tree.smtp) {
         let message = format!(
             "channel \"{name}\" notifies by mail, and there is no [smtp]: no mail is sent."
         );
         findings.warning(&address.place, message);
     }
-    if entry.schedule.is_none() {
-        for rule in [&entry.break_, &entry.after_hours].into_iter().flatten() {
-            let message = format!(
-                "channel \"{name}\" has no `schedule`: it is always open, and this rule is never used."
-            );
-            findings.warning(&rule.place, message);
-        }
+}
+
+fn warn_unused_rules(entry: &ChannelEntry, findings: &mut Findings) {
+    if entry.schedule.is_some() {
+        return;
+    }
+    for rule in [&entry.break_, &entry.after_hours].into_iter().flatten() {
+        let message = format!(
+            "channel \"{}\" has no `schedule`: it is always open, and this rule is never used.",
+            entry.name.value
+        );
+        findings.warning(&rule.place, message);
     }
 }
 
@@ -183,77 +264,9 @@ impl Numbers {
     }
 }
 
-/// What happens where nothing is written: straight to voicemail, with the prompt that comes with
-/// the program.
-fn voicemail_only(name: RuleName) -> Rule {
-    Rule {
-        steps: Vec::new(),
-        end: RuleEnd::Voicemail(shipped_prompt(name)),
-        reply: None,
-        answer_within: None,
-    }
-}
-
-fn shipped_prompt(name: RuleName) -> PromptName {
-    PromptName::from(match name {
-        RuleName::WorkingHours | RuleName::Assign => "working_hours",
-        RuleName::Break => "break",
-        RuleName::AfterHours => "after_hours",
-    })
-}
-
-fn rule(
-    entry: &RuleEntry,
-    access: &Access<'_>,
-    prompts: &mut Prompts<'_>,
-    findings: &mut Findings,
-) -> Rule {
-    Rule {
-        steps: entry
-            .steps
-            .iter()
-            .map(|written| step(written, access, findings))
-            .collect(),
-        end: RuleEnd::Voicemail(match &entry.voicemail {
-            Some(prompt) => prompts.resolve(prompt, findings),
-            None => shipped_prompt(entry.name),
-        }),
-        reply: None,
-        answer_within: None,
-    }
-}
-
-fn step(entry: &StepEntry, access: &Access<'_>, findings: &mut Findings) -> Step {
-    for user in &entry.users {
-        access.check_user(user, findings);
-    }
-    for team in &entry.teams {
-        access.check_team(team, findings);
-    }
-    Step {
-        target: entry.target,
-        users: entry
-            .users
-            .iter()
-            .map(|user| UserName::from(user.value.as_str()))
-            .collect(),
-        teams: entry
-            .teams
-            .iter()
-            .map(|team| TeamName::from(team.value.as_str()))
-            .collect(),
-        agent: None,
-        only_available: true,
-        strategy: entry.strategy,
-        tie_break: entry.tie_break,
-        ring: entry.ring,
-        ring_each: entry.ring_each,
-        max_ringing: entry.max_ringing,
-    }
-}
-
 fn special_prompts(
     entry: &ChannelEntry,
+    call: &CallEntry,
     tree: &Tree,
     directory: &Directory<'_>,
     prompts: &mut Prompts<'_>,
@@ -261,7 +274,7 @@ fn special_prompts(
 ) -> BTreeMap<String, PromptName> {
     let days = special_day_names(entry, tree);
     let mut map = BTreeMap::new();
-    for (day, prompt) in &entry.special_prompts {
+    for (day, prompt) in &call.special_prompts {
         let is_known = days.contains(&day.value.as_str());
         if !is_known && !directory.unread.is_any() && lists_exist(entry, tree) {
             let message = match &entry.schedule {

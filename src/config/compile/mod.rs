@@ -1,11 +1,19 @@
 //! Tree to snapshot: names are resolved; addresses, numbers, prompts, seats and access are checked.
 
+mod absence;
 mod channels;
+mod chat;
+mod email;
+mod form;
+mod http;
 mod names;
 mod people;
+mod programs;
 mod prompts;
+mod rules;
 mod schedules;
 mod settings;
+mod text;
 mod trunks;
 mod uri;
 
@@ -19,10 +27,11 @@ use super::diagnostic::Findings;
 use super::files::Files;
 use super::tree::Tree;
 use crate::core::prompt::PromptAudio;
-use crate::core::snapshot::{Listed, Snapshot};
+use crate::core::snapshot::Snapshot;
 use crate::core::time::Wall;
 use names::Names;
 use prompts::Prompts;
+use schedules::Zones;
 
 /// What compiling needs beside the tree.
 pub(super) struct Surroundings<'a> {
@@ -43,6 +52,7 @@ struct Directory<'a> {
     schedules: Names<'a>,
     special_days: Names<'a>,
     channels: Names<'a>,
+    customer_agents: Names<'a>,
 }
 
 /// Makes a snapshot without its expectations. It may be used only if nothing was found to be wrong.
@@ -55,9 +65,12 @@ pub(super) fn compile(
     let mut prompts = Prompts::new(tree, surroundings, findings);
     let settings = settings::compile(tree, surroundings.files, findings);
     let trunks = trunks::compile(tree, surroundings.files, findings);
-    let people = people::compile(tree, &directory, surroundings.files, findings);
-    let schedules = schedules::compile(tree, &directory, &mut prompts, findings);
-    let channels = channels::compile(tree, &directory, &mut prompts, findings);
+    let files = surroundings.files;
+    let mut zones = Zones::default();
+    let people = people::compile(tree, &directory, files, &mut zones, findings);
+    let schedules = schedules::compile(tree, &directory, &mut prompts, &mut zones, findings);
+    let channels = channels::compile(tree, &directory, files, &mut prompts, findings);
+    http::check_needed(tree, surroundings.unread.is_any(), findings);
     check_expectations(tree, &directory, &mut prompts, findings);
     let (prompts, prompt_files) = prompts.into_loaded();
     Snapshot {
@@ -70,9 +83,9 @@ pub(super) fn compile(
         inboxes: people.inboxes.into(),
         schedules: schedules.into_iter().map(Arc::new).collect(),
         channels: channels.channels.into(),
-        customer_agents: Listed::default(),
-        tokens: Vec::new(),
-        webhooks: Vec::new(),
+        customer_agents: programs::agents(tree, files, findings).into(),
+        tokens: programs::tokens(tree, &directory, findings),
+        webhooks: programs::webhooks(tree, &directory, files, findings),
         expectations: Vec::new(),
         prompts,
         prompt_files,
@@ -91,7 +104,8 @@ fn check_expectations(
         directory
             .channels
             .check(&entry.channel, directory.unread, findings);
-        for user in entry.rings.iter().flatten() {
+        let users = entry.rings.iter().chain(&entry.assigned).flatten();
+        for user in users {
             directory.users.check(user, directory.unread, findings);
         }
         if let Some(prompt) = &entry.voicemail {
@@ -105,6 +119,8 @@ impl<'a> Directory<'a> {
         let mut names = |kind, written: Vec<&'a super::section::Placed<String>>| {
             Names::new(kind, written, findings)
         };
+        names("token", tree.tokens.iter().map(|it| &it.name).collect());
+        names("webhook", tree.webhooks.iter().map(|it| &it.name).collect());
         Directory {
             unread,
             trunks: names("trunk", tree.trunks.iter().map(|it| &it.name).collect()),
@@ -126,6 +142,10 @@ impl<'a> Directory<'a> {
                     .map(|it| &it.name)
                     .chain(&tree.refused_channels)
                     .collect(),
+            ),
+            customer_agents: names(
+                "customer agent",
+                tree.customer_agents.iter().map(|it| &it.name).collect(),
             ),
         }
     }

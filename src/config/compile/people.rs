@@ -2,17 +2,19 @@
 
 use std::str::FromStr;
 
+use argon2::PasswordHash;
 use lettre::Address;
 
-use super::Directory;
+use super::schedules::Zones;
 use super::trunks::outbound;
+use super::{Directory, absence};
 use crate::config::diagnostic::{Findings, Place};
 use crate::config::files::{Files, Password};
 use crate::config::section::Placed;
 use crate::config::tree::{TeamEntry, Tree, UserEntry};
 use crate::core::name::{InboxName, ScheduleName, TeamName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
-use crate::core::snapshot::{External, Inbox, PerKind, Role, Secret, Team, User};
+use crate::core::snapshot::{External, Inbox, Secret, Team, User};
 
 pub(super) struct People {
     pub users: Vec<User>,
@@ -24,13 +26,14 @@ pub(super) fn compile(
     tree: &Tree,
     directory: &Directory<'_>,
     files: &Files,
+    zones: &mut Zones,
     findings: &mut Findings,
 ) -> People {
     People {
         users: tree
             .users
             .iter()
-            .map(|entry| user(entry, tree, directory, files, findings))
+            .map(|entry| user(entry, tree, directory, files, zones, findings))
             .collect(),
         teams: tree
             .teams
@@ -59,6 +62,7 @@ fn user(
     tree: &Tree,
     directory: &Directory<'_>,
     files: &Files,
+    zones: &mut Zones,
     findings: &mut Findings,
 ) -> User {
     let name = entry.name.value.as_str();
@@ -91,12 +95,12 @@ fn user(
             .as_ref()
             .map(|schedule| ScheduleName::from(schedule.value.as_str())),
         wrap_up: entry.wrap_up.unwrap_or_default(),
-        role: Role::Agent,
-        password_hash: None,
-        capacity: PerKind::default(),
-        capacity_on_call: PerKind::default(),
-        presence_by_hours: false,
-        out_of_office: Vec::new(),
+        role: entry.role,
+        password_hash: password_hash(entry, files, findings),
+        capacity: entry.capacity,
+        capacity_on_call: entry.capacity_on_call,
+        presence_by_hours: presence_by_hours(entry, findings),
+        out_of_office: absence::absences(entry, tree, zones, findings),
     }
 }
 
@@ -115,6 +119,50 @@ fn sip_password(entry: &UserEntry, files: &Files, findings: &mut Findings) -> Op
             None
         }
     }
+}
+
+/// The hash of the password for signing in, in the PHC string format.
+fn password_hash(entry: &UserEntry, files: &Files, findings: &mut Findings) -> Option<Secret> {
+    let file = entry.password_file.as_ref()?;
+    let name = &entry.name.value;
+    match files.password(file, findings) {
+        Password::Read(secret) if is_argon2id(&secret.0) => Some(secret),
+        Password::Read(_) => {
+            let message = format!(
+                "the file {} holds no argon2id hash of a password. Remove it, and run: ringdesk secret {name} --sign-in",
+                files.path(&file.value).display()
+            );
+            findings.error(&file.place, message);
+            None
+        }
+        Password::Unusable => None,
+        Password::Missing => {
+            let message = format!(
+                "{name} cannot sign in yet: there is no file {}. Run: ringdesk secret {name} --sign-in",
+                file.value
+            );
+            findings.warning(&file.place, message);
+            None
+        }
+    }
+}
+
+fn is_argon2id(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| {
+        hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some()
+    })
+}
+
+fn presence_by_hours(entry: &UserEntry, findings: &mut Findings) -> bool {
+    let Some(written) = &entry.presence_by_hours else {
+        return false;
+    };
+    if written.value && entry.schedule.is_none() {
+        let message =
+            "`presence_by_hours` needs `schedule` beside it: the hours that set presence.";
+        findings.error(&written.place, message);
+    }
+    written.value
 }
 
 fn external(
@@ -295,6 +343,12 @@ impl<'a> Access<'a> {
             let advice = format!("Add {name} to the teams of the inbox{place}.");
             self.refuse("team", name, &team.place, &advice, findings);
         }
+    }
+
+    /// True when that user may see what is in the inbox.
+    pub fn admits(&self, user: &str) -> bool {
+        self.inbox
+            .is_none_or(|(_, teams)| self.is_in_one_of(user, teams))
     }
 
     /// A misspelt name is one error; that somebody has no access for it is not another.

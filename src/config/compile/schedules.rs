@@ -20,6 +20,7 @@ pub(super) fn compile(
     tree: &Tree,
     directory: &Directory<'_>,
     prompts: &mut Prompts<'_>,
+    zones: &mut Zones,
     findings: &mut Findings,
 ) -> Vec<Schedule> {
     let mut lists: HashMap<&str, Vec<SpecialDay>> = HashMap::new();
@@ -27,7 +28,6 @@ pub(super) fn compile(
         let days = special_days(&entry.days, prompts, findings);
         lists.entry(&entry.name.value).or_insert(days);
     }
-    let mut zones = Zones::default();
     tree.schedules
         .iter()
         .map(|entry| {
@@ -54,13 +54,13 @@ pub(super) fn compile(
 
 /// Zones that were looked up already: making one reads a few hundred years of its changes.
 #[derive(Default)]
-struct Zones {
+pub(super) struct Zones {
     known: HashMap<String, Arc<Zone>>,
 }
 
 impl Zones {
     /// The zone of that name, or UTC where there is none, which is a finding.
-    fn find(&mut self, name: Option<&Placed<String>>, findings: &mut Findings) -> Arc<Zone> {
+    pub fn find(&mut self, name: Option<&Placed<String>>, findings: &mut Findings) -> Arc<Zone> {
         let Some(name) = name else {
             return Arc::new(Zone::utc());
         };

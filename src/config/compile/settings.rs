@@ -1,4 +1,4 @@
-//! What is not about routing: `[sip]`, `[media]`, `[store]`, `[smtp]`.
+//! Settings: `[sip]`, `[media]`, `[store]`, `[smtp]`, and those of HTTP and routing as a whole.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 
-use super::uri;
+use super::{http, uri};
 use crate::config::diagnostic::Findings;
 use crate::config::files::{Files, Password};
 use crate::config::section::Placed;
 use crate::config::tree::{LoginEntry, SipEntry, SmtpEntry, Tree};
 use crate::core::snapshot::{
-    ContactLookup, EmailSettings, Listen, MediaSettings, Protocol, RoutingSettings, Secret,
-    Settings, SipSettings, SmtpSecurity, SmtpSettings, StoreSettings,
+    Listen, MediaSettings, Protocol, Secret, Settings, SipSettings, SmtpSecurity, SmtpSettings,
+    StoreSettings,
 };
 
 /// How long SIGTERM lets running calls go on where nothing is said.
@@ -44,10 +44,10 @@ pub(super) fn compile(tree: &Tree, files: &Files, findings: &mut Findings) -> Se
             .smtp
             .as_ref()
             .and_then(|entry| smtp(entry, files, findings)),
-        http: None,
-        email: EmailSettings::default(),
-        contacts: ContactLookup::default(),
-        routing: RoutingSettings::default(),
+        http: tree.http.as_ref().map(|entry| http::http(entry, findings)),
+        email: http::email(&tree.email, files, findings),
+        contacts: tree.contacts,
+        routing: tree.routing,
         drain: tree.drain.unwrap_or(DEFAULT_DRAIN),
     }
 }
@@ -242,14 +242,16 @@ fn smtp(entry: &SmtpEntry, files: &Files, findings: &mut Findings) -> Option<Smt
     })
 }
 
-fn smtp_server(text: &str) -> Result<(String, u16, SmtpSecurity), String> {
-    let example = "Write it like smtp://localhost:25, or smtps://mail.example.com:465";
+/// Reads `smtp://HOST:PORT`, `submission://HOST:PORT` or `smtps://HOST:PORT`. The error says what to write.
+pub(super) fn smtp_server(text: &str) -> Result<(String, u16, SmtpSecurity), String> {
+    let example = "Write it like smtp://localhost:25, or submission://mail.example.com:587";
     let (security, default_port, address) = match text.split_once("://") {
         Some(("smtp", address)) => (SmtpSecurity::Opportunistic, 25, address),
+        Some(("submission", address)) => (SmtpSecurity::StartTls, 587, address),
         Some(("smtps", address)) => (SmtpSecurity::Tls, 465, address),
         _ => {
             return Err(format!(
-                "\"{text}\" does not begin with smtp:// or smtps://. {example}."
+                "\"{text}\" does not begin with smtp://, submission:// or smtps://. {example}."
             ));
         }
     };

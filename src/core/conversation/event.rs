@@ -95,6 +95,20 @@ pub enum Outgoing {
 }
 
 impl Happening {
+    /// Every name that [`Happening::name`] gives.
+    pub const NAMES: [&str; 10] = [
+        "conversation.created",
+        "conversation.changed",
+        "conversation.assigned",
+        "conversation.deleted",
+        "conversation.seen",
+        "message.added",
+        "message.changed",
+        "typing",
+        "presence.changed",
+        "contact.changed",
+    ];
+
     /// Its name in event streams and webhooks; `None`: for parts of Ringdesk only.
     pub fn name(&self) -> Option<&'static str> {
         Some(match self {

@@ -24,12 +24,22 @@ pub struct HttpSettings {
 }
 
 /// `[email]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailSettings {
     /// Where mail is taken over LMTP (RFC 2033).
     pub lmtp: Option<LmtpListen>,
     /// The largest message, in octets.
     pub largest: usize,
+}
+
+impl Default for EmailSettings {
+    /// Without LMTP; 25 MiB, which is what most mail servers take.
+    fn default() -> EmailSettings {
+        EmailSettings {
+            lmtp: None,
+            largest: 25 * 1024 * 1024,
+        }
+    }
 }
 
 /// Where mail is taken over LMTP.

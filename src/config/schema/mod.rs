@@ -1,6 +1,16 @@
 //! Which keys there are. The parser refuses what is not listed here, and a test holds
 //! `docs/configuration.md` against the same lists.
 
+mod channels;
+mod services;
+
+pub use channels::{
+    CALL_CHANNEL, CALL_RULE, CALL_STEP, CHANNEL, CHANNEL_SMTP, CHAT_CHANNEL, CHATFLOW,
+    EMAIL_CHANNEL, FIELD, FORM_CHANNEL, MAILBOX, MESSAGE_CHANNEL, MESSAGE_RULE, MESSAGE_STEP,
+    QUESTION, RULE, STEP,
+};
+pub use services::{CONTACTS, CUSTOMER_AGENT, EMAIL, HTTP, ROUTING, TOKEN, WEBHOOK};
+
 /// A table of the configuration and the keys it takes.
 #[derive(Debug)]
 pub struct Table {
@@ -10,6 +20,8 @@ pub struct Table {
     pub keys: &'static [Key],
     /// Keys that a later version takes: refused as such, never ignored.
     pub later: &'static [&'static str],
+    /// A table whose keys this one takes too: a call channel has those of every channel.
+    pub shared: Option<&'static Table>,
 }
 
 /// A key, and an example of it that is right by itself.
@@ -22,9 +34,38 @@ pub struct Key {
 }
 
 impl Table {
-    /// The key of that name.
+    /// The key of that name, its own or a shared one.
     pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        let own = self.keys.iter().find(|key| key.name == name);
+        own.or_else(|| self.shared?.key(name))
+    }
+
+    /// The names of all keys, shared ones first.
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names = self.shared.map(Table::names).unwrap_or_default();
+        names.extend(self.keys.iter().map(|key| key.name));
+        names
+    }
+
+    /// True when a later version takes that key.
+    pub fn is_later(&self, name: &str) -> bool {
+        self.later.contains(&name) || self.shared.is_some_and(|shared| shared.is_later(name))
+    }
+
+    /// The table that takes that key among those which share keys with this one: `numbers` belongs
+    /// to a call channel, where this is a chat channel.
+    pub fn sibling_with(&self, name: &str) -> Option<&'static Table> {
+        self.shared?;
+        let mut tables = TABLES.iter().copied();
+        tables.find(|table| {
+            table.shared.is_some()
+                && table.root() == self.root()
+                && table.keys.iter().any(|key| key.name == name)
+        })
+    }
+
+    fn root(&self) -> &'static str {
+        self.shared.map_or(self.name, Table::root)
     }
 
     /// How messages call it: `[[user]]`, or `the top level`.
@@ -49,8 +90,13 @@ pub const TABLES: &[&Table] = &[
     &STORE,
     &PROMPTS,
     &SMTP,
+    &HTTP,
+    &EMAIL,
+    &CONTACTS,
+    &ROUTING,
     &TRUNK,
     &USER,
+    &ABSENCE,
     &TEAM,
     &INBOX,
     &SCHEDULE,
@@ -58,8 +104,25 @@ pub const TABLES: &[&Table] = &[
     &SPECIAL_DAY,
     &PROMPT,
     &CHANNEL,
+    &CALL_CHANNEL,
+    &MESSAGE_CHANNEL,
+    &EMAIL_CHANNEL,
+    &MAILBOX,
+    &CHANNEL_SMTP,
+    &FORM_CHANNEL,
+    &FIELD,
+    &CHAT_CHANNEL,
+    &CHATFLOW,
+    &QUESTION,
     &RULE,
+    &CALL_RULE,
+    &MESSAGE_RULE,
     &STEP,
+    &CALL_STEP,
+    &MESSAGE_STEP,
+    &CUSTOMER_AGENT,
+    &TOKEN,
+    &WEBHOOK,
     &EXPECT,
 ];
 
@@ -73,6 +136,10 @@ pub const ROOT: Table = Table {
         key("store", "[store]"),
         key("prompts", "[prompts]"),
         key("smtp", "[smtp]"),
+        key("http", "[http]"),
+        key("email", "[email]"),
+        key("contacts", "[contacts]"),
+        key("routing", "[routing]"),
         key("trunk", "[[trunk]]"),
         key("user", "[[user]]"),
         key("team", "[[team]]"),
@@ -81,20 +148,21 @@ pub const ROOT: Table = Table {
         key("special_days", "[[special_days]]"),
         key("prompt", "[[prompt]]"),
         key("channel", "[[channel]]"),
+        key("customer_agent", "[[customer_agent]]"),
+        key("token", "[[token]]"),
+        key("webhook", "[[webhook]]"),
         key("expect", "[[expect]]"),
     ],
     later: &[
-        "http",
         "tls",
         "override",
         "overrides",
         "contact",
-        "contacts",
-        "email",
         "form",
         "chat",
         "metrics",
     ],
+    shared: None,
 };
 
 /// `[sip]`
@@ -115,6 +183,7 @@ pub const SIP: Table = Table {
         "websocket",
         "session_timers",
     ],
+    shared: None,
 };
 
 /// `[media]`
@@ -122,6 +191,7 @@ pub const MEDIA: Table = Table {
     name: "[media]",
     keys: &[key("ports", r#""16384-17383""#)],
     later: &["srtp", "ice", "codecs"],
+    shared: None,
 };
 
 /// `[store]`
@@ -132,6 +202,7 @@ pub const STORE: Table = Table {
         key("audio", r#""../data/audio""#),
     ],
     later: &[],
+    shared: None,
 };
 
 /// `[prompts]`
@@ -139,6 +210,7 @@ pub const PROMPTS: Table = Table {
     name: "[prompts]",
     keys: &[key("dir", r#""../prompts""#)],
     later: &[],
+    shared: None,
 };
 
 /// `[smtp]`
@@ -151,6 +223,7 @@ pub const SMTP: Table = Table {
         key("password_file", r#""secrets/smtp""#),
     ],
     later: &[],
+    shared: None,
 };
 
 /// `[[trunk]]`
@@ -169,6 +242,7 @@ pub const TRUNK: Table = Table {
         key("realm", r#""carrier.example""#),
     ],
     later: &["register", "registrar", "srtp", "session_timers", "codecs"],
+    shared: None,
 };
 
 /// `[[user]]`
@@ -184,9 +258,28 @@ pub const USER: Table = Table {
         key("external_number", r#""+4790000001""#),
         key("external_trunk", r#""carrier""#),
         key("schedule", r#""oslo""#),
+        key("timezone", r#""Europe/Oslo""#),
         key("wrap_up_seconds", "10"),
+        key("role", r#""admin""#),
+        key("password_file", r#""secrets/anna-sign-in""#),
+        key("capacity", "{ chat = 4, email = 20, form = 20 }"),
+        key("capacity_on_call", "{ chat = 1 }"),
+        key("presence_by_hours", "true"),
+        key(
+            "out_of_office",
+            r#"[{ from = "2026-12-21", to = "2026-12-27" }]"#,
+        ),
     ],
-    later: &["capacity", "presence", "message_waiting"],
+    later: &["presence", "message_waiting"],
+    shared: None,
+};
+
+/// An absence in `out_of_office` of `[[user]]`.
+pub const ABSENCE: Table = Table {
+    name: "an absence",
+    keys: &[key("from", r#""2026-12-21""#), key("to", r#""2026-12-27""#)],
+    later: &[],
+    shared: None,
 };
 
 /// `[[team]]`
@@ -198,6 +291,7 @@ pub const TEAM: Table = Table {
         key("extra_members", r#"["carl"]"#),
     ],
     later: &[],
+    shared: None,
 };
 
 /// `[[inbox]]`
@@ -208,6 +302,7 @@ pub const INBOX: Table = Table {
         key("teams", r#"["support"]"#),
     ],
     later: &[],
+    shared: None,
 };
 
 /// `[[schedule]]`
@@ -222,6 +317,7 @@ pub const SCHEDULE: Table = Table {
         key("overnight", r#""run-on""#),
     ],
     later: &["ics", "override", "overrides"],
+    shared: None,
 };
 
 /// `[[special_days]]`
@@ -232,6 +328,7 @@ pub const SPECIAL_DAYS: Table = Table {
         key("days", r#"[{ yearly = "05-17", hours = [] }]"#),
     ],
     later: &["ics", "url"],
+    shared: None,
 };
 
 /// One special day, in `days` of `[[special_days]]` and in `special` of `[[schedule]]`.
@@ -253,6 +350,7 @@ pub const SPECIAL_DAY: Table = Table {
         key("prompt", r#""christmas""#),
     ],
     later: &[],
+    shared: None,
 };
 
 /// `[[prompt]]`
@@ -263,60 +361,7 @@ pub const PROMPT: Table = Table {
         key("file", r#""unanswered.wav""#),
     ],
     later: &["text", "language", "tts"],
-};
-
-/// `[[channel]]`
-pub const CHANNEL: Table = Table {
-    name: "[[channel]]",
-    keys: &[
-        key("name", r#""main-line""#),
-        key("kind", r#""call""#),
-        key("inbox", r#""customers""#),
-        key("numbers", r#"["+4722334455"]"#),
-        key("schedule", r#""oslo""#),
-        key("notify", r#"["office@example.com"]"#),
-        key("voicemail_seconds", "180"),
-        key("working_hours", "[channel.working_hours]"),
-        key("break", "[channel.break]"),
-        key("after_hours", "[channel.after_hours]"),
-        key("special_prompts", "[channel.special_prompts]"),
-    ],
-    later: &["assign", "only_available", "take_back"],
-};
-
-/// `[channel.working_hours]`, `[channel.break]`, `[channel.after_hours]`
-pub const RULE: Table = Table {
-    name: "a rule",
-    keys: &[
-        key("users", r#"["anna"]"#),
-        key("teams", r#"["support"]"#),
-        key("to", r#""nobody""#),
-        key("strategy", r#""ring-all""#),
-        key("tie_break", r#""listed""#),
-        key("ring_seconds", "25"),
-        key("ring_each", "15"),
-        key("max_ringing", "20"),
-        key("then", r#"[{ users = ["carl"] }]"#),
-        key("voicemail", r#""unanswered""#),
-    ],
-    later: &["only_available", "reply", "take_back"],
-};
-
-/// A step of `then`.
-pub const STEP: Table = Table {
-    name: "a step of `then`",
-    keys: &[
-        key("users", r#"["anna"]"#),
-        key("teams", r#"["support"]"#),
-        key("to", r#""nobody""#),
-        key("strategy", r#""ring-all""#),
-        key("tie_break", r#""listed""#),
-        key("ring_seconds", "25"),
-        key("ring_each", "15"),
-        key("max_ringing", "20"),
-        key("voicemail", r#""unanswered""#),
-    ],
-    later: &["only_available", "reply", "take_back"],
+    shared: None,
 };
 
 /// `[[expect]]`
@@ -327,7 +372,10 @@ pub const EXPECT: Table = Table {
         key("channel", r#""main-line""#),
         key("voicemail", r#""christmas""#),
         key("rings", r#"["anna", "bjorn"]"#),
+        key("assigned", r#"["anna"]"#),
         key("hours", r#""open""#),
+        key("from", r#""+4790000001""#),
     ],
-    later: &["assigned", "from"],
+    later: &[],
+    shared: None,
 };

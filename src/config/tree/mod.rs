@@ -1,15 +1,27 @@
 //! The configuration as it was written: typed values with their places, names not yet resolved.
 
+mod channels;
+mod services;
+
 use std::time::Duration;
+
+pub(super) use channels::{
+    CallEntry, ChannelEntry, ChatEntry, ChatflowEntry, EmailEntry, FieldEntry, FormEntry,
+    KindEntry, MailboxEntry, QuestionEntry, RuleEntry, StepEntry, WhenAwayEntry,
+};
+pub(super) use services::{
+    AgentEntry, AgentProtocolEntry, EmailSettingsEntry, HttpEntry, TokenEntry, WebhookEntry,
+};
 
 use super::diagnostic::Place;
 use super::section::Placed;
 use crate::core::schedule::{Observed, Openness, Overnight};
 use crate::core::snapshot::{
-    CallerFrom, CallerShown, DigestOffer, NumberFrom, RuleName, Seat, Strategy, Target, TieBreak,
+    CallerFrom, CallerShown, ContactLookup, DigestOffer, NumberFrom, PerKind, Role,
+    RoutingSettings, Seat,
 };
 
-type Text = Placed<String>;
+pub(super) type Text = Placed<String>;
 
 /// All files as one.
 #[derive(Debug, Default)]
@@ -21,6 +33,10 @@ pub(super) struct Tree {
     pub store_audio: Option<Text>,
     pub prompts_dir: Option<Text>,
     pub smtp: Option<SmtpEntry>,
+    pub http: Option<HttpEntry>,
+    pub email: EmailSettingsEntry,
+    pub contacts: ContactLookup,
+    pub routing: RoutingSettings,
     pub trunks: Vec<TrunkEntry>,
     pub users: Vec<UserEntry>,
     pub teams: Vec<TeamEntry>,
@@ -29,8 +45,11 @@ pub(super) struct Tree {
     pub special_days: Vec<SpecialDaysEntry>,
     pub prompts: Vec<PromptEntry>,
     pub channels: Vec<ChannelEntry>,
-    /// The names of channels of a kind that this version lacks.
+    /// The names of channels of a kind that there is not.
     pub refused_channels: Vec<Text>,
+    pub customer_agents: Vec<AgentEntry>,
+    pub tokens: Vec<TokenEntry>,
+    pub webhooks: Vec<WebhookEntry>,
     pub expectations: Vec<ExpectEntry>,
 }
 
@@ -85,7 +104,21 @@ pub(super) struct UserEntry {
     pub external_number: Option<Text>,
     pub external_trunk: Option<Text>,
     pub schedule: Option<Text>,
+    pub timezone: Option<Text>,
     pub wrap_up: Option<Duration>,
+    pub role: Role,
+    pub password_file: Option<Text>,
+    pub capacity: PerKind<Option<u32>>,
+    pub capacity_on_call: PerKind<Option<u32>>,
+    pub presence_by_hours: Option<Placed<bool>>,
+    pub out_of_office: Vec<AbsenceEntry>,
+}
+
+/// An absence in `out_of_office`
+#[derive(Debug)]
+pub(super) struct AbsenceEntry {
+    pub from: Text,
+    pub to: Text,
 }
 
 /// `[[team]]`
@@ -147,43 +180,6 @@ pub(super) struct PromptEntry {
     pub file: Option<Text>,
 }
 
-/// `[[channel]]` of kind `call`
-#[derive(Debug)]
-pub(super) struct ChannelEntry {
-    pub name: Text,
-    pub inbox: Option<Text>,
-    pub numbers: Vec<Text>,
-    pub schedule: Option<Text>,
-    pub notify: Vec<Text>,
-    pub voicemail_limit: Option<Duration>,
-    pub working_hours: Option<RuleEntry>,
-    pub break_: Option<RuleEntry>,
-    pub after_hours: Option<RuleEntry>,
-    pub special_prompts: Vec<(Text, Text)>,
-}
-
-/// `[channel.working_hours]` and its like
-#[derive(Debug)]
-pub(super) struct RuleEntry {
-    pub name: RuleName,
-    pub place: Place,
-    pub steps: Vec<StepEntry>,
-    pub voicemail: Option<Text>,
-}
-
-/// Whom to seek, in the rule itself or in a step of `then`
-#[derive(Debug)]
-pub(super) struct StepEntry {
-    pub target: Target,
-    pub users: Vec<Text>,
-    pub teams: Vec<Text>,
-    pub strategy: Strategy,
-    pub tie_break: TieBreak,
-    pub ring: Duration,
-    pub ring_each: Duration,
-    pub max_ringing: usize,
-}
-
 /// `[[expect]]`
 #[derive(Debug)]
 pub(super) struct ExpectEntry {
@@ -192,5 +188,7 @@ pub(super) struct ExpectEntry {
     pub channel: Text,
     pub voicemail: Option<Text>,
     pub rings: Option<Vec<Text>>,
+    pub assigned: Option<Vec<Text>>,
     pub hours: Option<Placed<Openness>>,
+    pub from: Option<Text>,
 }
