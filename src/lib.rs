@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod customer_agent;
 pub mod daemon;
 pub mod email;
 pub mod engine;

@@ -154,6 +154,12 @@ const PARTS: &[Part] = &[
     edge("control", &["core"]),
     // Customer agents and webhooks ask with it.
     edge("outgoing", &["clock", "core"]),
+    // Who speaks when is decided without a program to ask.
+    pure("customer_agent::turn", &["core"]),
+    edge(
+        "customer_agent",
+        &["clock", "core", "customer_agent::turn", "inbox", "outgoing"],
+    ),
     // What is sent when is decided without a disk or a socket.
     pure("webhook::schedule", &["core"]),
     edge(
