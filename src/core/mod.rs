@@ -3,6 +3,7 @@
 //! three doors: **handle one event, drain the actions, then wait** until `next_timeout`.
 
 pub mod call;
+pub mod contact;
 pub mod conversation;
 pub mod desk;
 pub mod id;
@@ -15,5 +16,6 @@ pub mod routing;
 pub mod sample;
 pub mod schedule;
 pub mod snapshot;
+pub mod text;
 pub mod time;
 pub mod zone;

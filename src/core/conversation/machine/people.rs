@@ -1,0 +1,682 @@
+//! What people and programs do: reply, note, assign, close, delete, read; and what customer agents
+//! and visitors do.
+
+use super::arriving::{clean, fill, preview};
+use super::{Action, Conversations, Reply, holder, invalid};
+use crate::core::conversation::command::{
+    Actor, AgentReply, Command, ContactChange, NewMessage, Refusal, RefusalKind,
+};
+use crate::core::conversation::event::{Happening, Outgoing};
+use crate::core::conversation::permission::{
+    Act, may, may_change_contacts, may_set_presence, not_found,
+};
+use crate::core::conversation::record::{
+    Assignee, Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord,
+    SeenRecord, Status,
+};
+use crate::core::id::{ContactId, ConversationId};
+use crate::core::name::{AgentName, UserName};
+use crate::core::record::{AssignmentRecord, Record};
+use crate::core::routing::Cause;
+use crate::core::snapshot::{Kind, Snapshot};
+use crate::core::text::{LONGEST_SUBJECT, clean_line};
+use crate::core::time::{Now, Wall};
+
+impl Conversations {
+    pub(super) fn command(
+        &mut self,
+        command: Command,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        match command {
+            Command::Arrived(arrival) => self.arrived(*arrival, snapshot, now),
+            Command::Recalled(row) => {
+                self.recall(*row, snapshot, now);
+                Ok(Reply::Nothing)
+            }
+            Command::Replied {
+                conversation,
+                by,
+                message,
+            } => self.replied(conversation, &by, message, snapshot, now),
+            Command::Noted {
+                conversation,
+                by,
+                message,
+            } => self.noted(conversation, &by, message, snapshot, now),
+            Command::Assigned {
+                conversation,
+                by,
+                to,
+            } => self.assigned_by_hand(conversation, &by, to, snapshot, now),
+            Command::StatusChanged {
+                conversation,
+                by,
+                status,
+            } => self.status_changed(conversation, &by, status, snapshot, now),
+            Command::Deleted { conversation, by } => self.deleted(conversation, &by, snapshot, now),
+            Command::Seen {
+                conversation,
+                user,
+                at,
+            } => self.seen(conversation, user, at, snapshot, now),
+            Command::DeliveryChanged { message, delivery } => {
+                self.delivery_changed(*message, delivery, snapshot, now)
+            }
+            Command::VisitorLeft { conversation } => {
+                if let Some(held) = self.held.get_mut(&conversation) {
+                    held.visitor_gone = true;
+                }
+                Ok(Reply::Nothing)
+            }
+            Command::Typing {
+                conversation,
+                author,
+            } => self.typing(conversation, author, snapshot, now),
+            Command::AgentReplied {
+                conversation,
+                agent,
+                reply,
+            } => self.agent_replied(conversation, &agent, reply, snapshot, now),
+            Command::PresenceChanged { user, presence, by } => {
+                may_set_presence(snapshot, &by, &user)?;
+                self.actions
+                    .push_back(Action::SetPresence { user, presence });
+                Ok(Reply::Nothing)
+            }
+            Command::ContactChanged { change, by } => {
+                may_change_contacts(snapshot, &by)?;
+                self.change_contact(change, now)
+            }
+        }
+    }
+
+    fn replied(
+        &mut self,
+        id: ConversationId,
+        by: &Actor,
+        message: NewMessage,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let row = self.allowed(id, by, Act::Reply, snapshot)?.clone();
+        let message = clean(message);
+        refuse_empty(&message)?;
+        if let Some(reply) = self.repeated_by(&row, &message, snapshot) {
+            return Ok(reply);
+        }
+        let outgoing = self.way_out(&row)?;
+        // A customer agent and a person do not answer at the same time.
+        let takes = matches!(row.assignee, None | Some(Assignee::CustomerAgent(_)));
+        if let (true, Actor::User(user)) = (takes, by) {
+            self.give(id, Some(Assignee::User(user.clone())), by, now);
+        }
+        let row = self.edit(id, |row| {
+            row.last_message = now.wall;
+            row.preview = preview(&message);
+            row.awaits_reply_since = None;
+            row.replied = true;
+            if row.closed.take().is_some() {
+                row.status = Status::Open;
+            }
+        });
+        let mut record = self.blank(id, MessageKind::Sent, author(by), now.wall);
+        record.author_name = author_name(by, snapshot);
+        record.delivery = Delivery::Pending;
+        let record = fill(record, message);
+        if let Some(row) = &row {
+            self.remember(&row.channel.clone(), &record);
+        }
+        let message = self.add(record, Some(outgoing));
+        self.stand(id);
+        self.arm_answer(id, snapshot, now, now);
+        self.arm_idle(id, snapshot, now, now);
+        Ok(Reply::Conversation {
+            id,
+            message: Some(message),
+            repeated: false,
+        })
+    }
+
+    fn noted(
+        &mut self,
+        id: ConversationId,
+        by: &Actor,
+        message: NewMessage,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let row = self.allowed(id, by, Act::Note, snapshot)?.clone();
+        let message = clean(message);
+        refuse_empty(&message)?;
+        if let Some(reply) = self.repeated_by(&row, &message, snapshot) {
+            return Ok(reply);
+        }
+        let mut record = self.blank(id, MessageKind::Note, author(by), now.wall);
+        record.author_name = author_name(by, snapshot);
+        let record = fill(record, message);
+        self.remember(&row.channel, &record);
+        let message = self.add(record, None);
+        Ok(Reply::Conversation {
+            id,
+            message: Some(message),
+            repeated: false,
+        })
+    }
+
+    fn assigned_by_hand(
+        &mut self,
+        id: ConversationId,
+        by: &Actor,
+        to: Option<Assignee>,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let before = self
+            .allowed(id, by, Act::Assign(to.as_ref()), snapshot)?
+            .assignee
+            .clone();
+        let whole = Reply::Conversation {
+            id,
+            message: None,
+            repeated: false,
+        };
+        if before == to && before.is_some() {
+            return Ok(whole);
+        }
+        self.give(id, to.clone(), by, now);
+        let who = author_name(by, snapshot);
+        let text = match &to {
+            Some(to) => format!("{who} assigned it to {}.", called(to, snapshot)),
+            None => format!("{who} assigned it to nobody."),
+        };
+        self.tell(id, author(by), text, now);
+        self.stand(id);
+        self.arm_answer(id, snapshot, now, now);
+        Ok(whole)
+    }
+
+    /// Assigns by hand, which ends what a rule does with it.
+    fn give(&mut self, id: ConversationId, to: Option<Assignee>, by: &Actor, now: Now) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        held.opening = None;
+        let before = held.row.assignee.clone();
+        self.disarm(id, super::Timer::GiveToNext);
+        self.disarm(id, super::Timer::TakeBack);
+        let row = self.edit(id, |row| {
+            row.assigned = to.as_ref().map(|_| now.wall);
+            row.assignee = to.clone();
+            row.unassigned = None;
+            row.decision = None;
+            row.progress = None;
+            row.replied = false;
+        });
+        let Some(row) = row else {
+            return;
+        };
+        self.store(Record::Assignment(AssignmentRecord {
+            conversation: id,
+            to,
+            by: said_by(by),
+            at: now.wall,
+            decision: None,
+        }));
+        let what = Happening::Assigned {
+            conversation: Box::new(row.clone()),
+            before,
+            decision: None,
+        };
+        self.publish(row.inbox, what, now.wall);
+    }
+
+    fn status_changed(
+        &mut self,
+        id: ConversationId,
+        by: &Actor,
+        status: Status,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let before = self.allowed(id, by, Act::SetStatus, snapshot)?.status;
+        if before != status {
+            let who = author_name(by, snapshot);
+            let text = match status {
+                Status::Open => format!("{who} opened it again."),
+                Status::Waiting => format!("{who} lets it wait for an answer."),
+                Status::Closed => format!("{who} closed it."),
+            };
+            let gone = before == Status::Closed && !self.keeps_assignee(id, snapshot);
+            self.set_status(id, status, author(by), text, snapshot, now);
+            if gone {
+                self.unassign(id, None, now);
+            }
+        }
+        Ok(Reply::Conversation {
+            id,
+            message: None,
+            repeated: false,
+        })
+    }
+
+    /// Opens, closes or lets wait, and says so in the conversation.
+    pub(super) fn set_status(
+        &mut self,
+        id: ConversationId,
+        status: Status,
+        author: Author,
+        text: String,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        let row = self.edit(id, |row| {
+            row.status = status;
+            row.closed = (status == Status::Closed).then_some(now.wall);
+            if status != Status::Open {
+                row.awaits_reply_since = None;
+            }
+        });
+        self.tell(id, author, text, now);
+        if let Some(row) = row {
+            self.changed(row, now);
+        }
+        self.stand(id);
+        self.arm_answer(id, snapshot, now, now);
+        self.arm_idle(id, snapshot, now, now);
+    }
+
+    fn deleted(
+        &mut self,
+        id: ConversationId,
+        by: &Actor,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        self.allowed(id, by, Act::Delete, snapshot)?;
+        // It counts for nobody first; its row need not be kept once more for that.
+        if let Some(held) = self.held.get_mut(&id) {
+            let after = (None, false);
+            if held.stands != after {
+                let (before, _) = std::mem::replace(&mut held.stands, after);
+                let standing = super::Standing {
+                    conversation: id,
+                    kind: held.row.kind,
+                    before,
+                    now: None,
+                    seeks: false,
+                };
+                self.actions.push_back(Action::Stand(standing));
+            }
+        }
+        if let Some(row) = self.forget(id) {
+            self.remember_deleted(id);
+            self.store(Record::ConversationDeleted(id));
+            self.publish(row.inbox, Happening::Deleted(id), now.wall);
+        }
+        Ok(Reply::Nothing)
+    }
+
+    fn seen(
+        &mut self,
+        id: ConversationId,
+        user: UserName,
+        at: Wall,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let by = Actor::User(user.clone());
+        let inbox = self.allowed(id, &by, Act::See, snapshot)?.inbox.clone();
+        // What has not been written yet cannot have been read.
+        let at = at.min(now.wall);
+        self.store(Record::Seen(SeenRecord {
+            conversation: id,
+            user: user.clone(),
+            at,
+        }));
+        let what = Happening::Seen {
+            conversation: id,
+            user,
+            at,
+        };
+        self.publish(inbox, what, now.wall);
+        Ok(Reply::Nothing)
+    }
+
+    fn typing(
+        &mut self,
+        id: ConversationId,
+        author: Author,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let row = match &author {
+            Author::User(user) => {
+                let by = Actor::User(user.clone());
+                self.allowed(id, &by, Act::See, snapshot)?
+            }
+            Author::Contact | Author::CustomerAgent(_) | Author::Automatic => self.row(id)?,
+        };
+        let inbox = row.inbox.clone();
+        let what = Happening::Typing {
+            conversation: id,
+            author,
+        };
+        self.publish(inbox, what, now.wall);
+        Ok(Reply::Nothing)
+    }
+
+    /// A message never goes back: what the visitor has seen is not merely sent.
+    fn delivery_changed(
+        &mut self,
+        mut message: MessageRecord,
+        delivery: Delivery,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let row = self.row(message.conversation)?.clone();
+        let (id, failed) = (row.id, matches!(delivery, Delivery::Failed(_)));
+        let rank = |delivery: &Delivery| match delivery {
+            Delivery::None => 0,
+            Delivery::Pending => 1,
+            Delivery::Sent | Delivery::Failed(_) => 2,
+            Delivery::Seen => 3,
+        };
+        if rank(&delivery) < rank(&message.delivery) || delivery == message.delivery {
+            return Ok(Reply::Nothing);
+        }
+        message.delivery = match delivery {
+            Delivery::Failed(why) => Delivery::Failed(clean_line(&why, LONGEST_SUBJECT)),
+            Delivery::None | Delivery::Pending | Delivery::Sent | Delivery::Seen => delivery,
+        };
+        let message = Box::new(message);
+        self.store(Record::Message(message.clone()));
+        let what = Happening::MessageChanged {
+            conversation: Box::new(row.clone()),
+            message: message.clone(),
+        };
+        self.publish(row.inbox, what, now.wall);
+        if failed && row.status != Status::Open {
+            let text = "It is open again: the last answer cannot be delivered.".to_owned();
+            self.set_status(id, Status::Open, Author::Automatic, text, snapshot, now);
+        }
+        Ok(Reply::Conversation {
+            id,
+            message: Some(message),
+            repeated: false,
+        })
+    }
+
+    fn agent_replied(
+        &mut self,
+        id: ConversationId,
+        agent: &AgentName,
+        reply: AgentReply,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let row = self.row(id)?.clone();
+        if row.assignee != Some(Assignee::CustomerAgent(agent.clone()))
+            || row.status == Status::Closed
+        {
+            return Err(Refusal {
+                kind: RefusalKind::Conflict,
+                text: format!("The conversation {id} is not with the customer agent {agent}."),
+            });
+        }
+        match reply {
+            AgentReply::Says(text) => {
+                let message = clean(NewMessage {
+                    text,
+                    ..NewMessage::default()
+                });
+                refuse_empty(&message)?;
+                let outgoing = self.way_out(&row)?;
+                self.edit(id, |row| {
+                    row.last_message = now.wall;
+                    row.preview = preview(&message);
+                    row.awaits_reply_since = None;
+                });
+                let author = Author::CustomerAgent(agent.clone());
+                let mut record = self.blank(id, MessageKind::Sent, author, now.wall);
+                record.author_name = agent_name(agent, snapshot);
+                record.delivery = Delivery::Pending;
+                let message = self.add(fill(record, message), Some(outgoing));
+                self.arm_idle(id, snapshot, now, now);
+                Ok(Reply::Conversation {
+                    id,
+                    message: Some(message),
+                    repeated: false,
+                })
+            }
+            AgentReply::HandsOver { code, reason } => {
+                let reason = clean_line(&reason, LONGEST_SUBJECT);
+                let code = clean_line(&code, LONGEST_SUBJECT);
+                let name = agent_name(agent, snapshot);
+                let text = format!("{name} hands over ({code}): {reason}");
+                self.tell(id, Author::CustomerAgent(agent.clone()), text, now);
+                self.hand_over(id, snapshot, now);
+                Ok(Reply::Conversation {
+                    id,
+                    message: None,
+                    repeated: false,
+                })
+            }
+        }
+    }
+
+    /// The customer agent is done with it: routing goes on with the rule's next step.
+    pub(super) fn hand_over(&mut self, id: ConversationId, snapshot: &Snapshot, now: Now) {
+        // The customer waits for people from now on, whatever the agent said last.
+        self.edit(id, |row| {
+            row.awaits_reply_since = row.awaits_reply_since.or(Some(now.wall));
+            if let Some(progress) = &mut row.progress {
+                progress.step_ended(now);
+            }
+        });
+        self.ask(id, Some(Cause::HandedOver), snapshot, now);
+    }
+
+    fn change_contact(&mut self, change: ContactChange, now: Now) -> Result<Reply, Refusal> {
+        match change {
+            ContactChange::Put(wanted) => {
+                let record = self.contacts.put(*wanted, &mut self.random, now.wall)?;
+                self.contact_changed(record.clone(), now);
+                self.rename(record.id, record.id, &record, now);
+                Ok(Reply::Contact(Box::new(record)))
+            }
+            ContactChange::Merge(into, from) => {
+                let (kept, lost) = self.contacts.merge(into, from, now.wall)?;
+                self.contact_changed(kept.clone(), now);
+                self.contact_changed(lost, now);
+                self.rename(from, into, &kept, now);
+                Ok(Reply::Contact(Box::new(kept)))
+            }
+            ContactChange::Delete(id) => {
+                let record = self.contacts.delete(id, now.wall)?;
+                self.contact_changed(record.clone(), now);
+                for conversation in self.conversations_of(id) {
+                    let row = self.edit(conversation, |row| {
+                        row.contact = None;
+                        row.found_by = None;
+                    });
+                    if let Some(row) = row {
+                        self.changed(row, now);
+                    }
+                }
+                Ok(Reply::Contact(Box::new(record)))
+            }
+        }
+    }
+
+    /// A contact was made or changed: kept and told.
+    pub(super) fn contact_changed(&mut self, record: ContactRecord, now: Now) {
+        let record = Box::new(record);
+        self.store(Record::Contact(record.clone()));
+        self.publish(None, Happening::Contact(record), now.wall);
+    }
+
+    /// Conversations of a contact follow its new name, and into the contact that it was merged into.
+    fn rename(&mut self, from: ContactId, into: ContactId, contact: &ContactRecord, now: Now) {
+        for id in self.conversations_of(from) {
+            let Some(row) = self.held.get(&id).map(|held| &held.row) else {
+                continue;
+            };
+            let named = contact.name.is_empty() || row.contact_name == contact.name;
+            if named && from == into {
+                continue;
+            }
+            let row = self.edit(id, |row| {
+                row.contact = Some(into);
+                if !contact.name.is_empty() {
+                    row.contact_name.clone_from(&contact.name);
+                }
+            });
+            if let Some(row) = row {
+                self.changed(row, now);
+            }
+        }
+    }
+
+    fn conversations_of(&self, contact: ContactId) -> Vec<ConversationId> {
+        let ids = self.by_contact.get(&contact).into_iter().flatten();
+        ids.copied().collect()
+    }
+
+    /// A sentence in the conversation about what happened.
+    pub(super) fn tell(&mut self, id: ConversationId, author: Author, text: String, now: Now) {
+        let mut record = self.blank(id, MessageKind::Event, author, now.wall);
+        record.text = text;
+        self.add(record, None);
+    }
+
+    fn row(&self, id: ConversationId) -> Result<&ConversationRecord, Refusal> {
+        let held = self.held.get(&id).ok_or_else(|| not_found(id))?;
+        Ok(&held.row)
+    }
+
+    fn allowed(
+        &self,
+        id: ConversationId,
+        by: &Actor,
+        act: Act<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<&ConversationRecord, Refusal> {
+        let row = self.row(id)?;
+        may(snapshot, by, row, act)?;
+        Ok(row)
+    }
+
+    fn repeated_by(
+        &mut self,
+        row: &ConversationRecord,
+        message: &NewMessage,
+        snapshot: &Snapshot,
+    ) -> Option<Reply> {
+        let channel = snapshot.channel(&row.channel)?;
+        self.repeated(channel, message)
+    }
+
+    /// How an answer reaches the other side.
+    pub(super) fn way_out(&self, row: &ConversationRecord) -> Result<Outgoing, Refusal> {
+        let gone = self.held.get(&row.id).is_some_and(|held| held.visitor_gone);
+        let has_address = row.contact_address.is_some();
+        match row.kind {
+            Kind::Chat if gone && has_address => Ok(Outgoing::Email),
+            Kind::Chat => Ok(Outgoing::Chat),
+            Kind::Email | Kind::Form if has_address => Ok(Outgoing::Email),
+            Kind::Email | Kind::Form => Err(invalid(
+                "The sender left no mail address, so that nothing can be sent. Write a note.",
+            )),
+            Kind::Call => Err(invalid(
+                "A call cannot be answered in writing. Call back, or write a note.",
+            )),
+        }
+    }
+
+    /// Somebody went or came: what they have not answered may be taken back, or stays with them.
+    pub(super) fn presence(
+        &mut self,
+        user: &UserName,
+        presence: crate::core::routing::Presence,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        use crate::core::routing::Presence;
+        use crate::core::snapshot::WhenAway;
+        self.restore_presence(user, presence);
+        let theirs = self.by_user.get(user).into_iter().flatten();
+        for id in theirs.copied().collect::<Vec<_>>() {
+            let Some(row) = self.held.get(&id).map(|held| &held.row) else {
+                continue;
+            };
+            let when_away = snapshot
+                .channel(&row.channel)
+                .map(|channel| channel.when_away);
+            let unanswered = row.status == Status::Open && !row.replied && holder(row).is_some();
+            match (presence, when_away) {
+                (Presence::Away, Some(WhenAway::TakeBack { grace })) if unanswered => {
+                    self.arm(id, super::Timer::TakeBack, now.mono + grace);
+                }
+                (Presence::Away, Some(WhenAway::TakeBack { .. } | WhenAway::Keep) | None)
+                | (Presence::Available, _) => self.disarm(id, super::Timer::TakeBack),
+            }
+        }
+    }
+}
+
+/// What is neither text nor file is no message.
+fn refuse_empty(message: &NewMessage) -> Result<(), Refusal> {
+    if message.text.is_empty() && message.attachments.is_empty() {
+        return Err(invalid("The message is empty."));
+    }
+    Ok(())
+}
+
+fn author(by: &Actor) -> Author {
+    match by {
+        Actor::User(user) => Author::User(user.clone()),
+        Actor::Program(_) | Actor::Ringdesk => Author::Automatic,
+    }
+}
+
+fn author_name(by: &Actor, snapshot: &Snapshot) -> String {
+    match by {
+        Actor::User(name) => display_name(name, snapshot),
+        Actor::Program(name) => name.clone(),
+        Actor::Ringdesk => "Ringdesk".to_owned(),
+    }
+}
+
+/// Who did it, as assignments keep it.
+fn said_by(by: &Actor) -> String {
+    match by {
+        Actor::User(name) => name.to_string(),
+        Actor::Program(name) => format!("token {name}"),
+        Actor::Ringdesk => "ringdesk".to_owned(),
+    }
+}
+
+/// The name that people read.
+pub(super) fn display_name(user: &UserName, snapshot: &Snapshot) -> String {
+    match snapshot.user(user) {
+        Some(user) => user.display_name.clone(),
+        None => user.to_string(),
+    }
+}
+
+pub(super) fn called(assignee: &Assignee, snapshot: &Snapshot) -> String {
+    match assignee {
+        Assignee::User(user) => display_name(user, snapshot),
+        Assignee::Team(team) => format!("team {team}"),
+        Assignee::CustomerAgent(agent) => agent_name(agent, snapshot),
+    }
+}
+
+fn agent_name(agent: &AgentName, snapshot: &Snapshot) -> String {
+    match snapshot.customer_agent(agent) {
+        Some(agent) => agent.display_name.clone(),
+        None => agent.to_string(),
+    }
+}

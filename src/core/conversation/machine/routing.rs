@@ -1,0 +1,422 @@
+//! What the router decides, and when it is asked again.
+
+use super::people::{called, display_name};
+use super::{Conversations, Timer, holder};
+use crate::core::conversation::event::{Happening, Outgoing};
+use crate::core::conversation::permission::may_keep;
+use crate::core::conversation::record::{
+    Assignee, Author, ConversationRecord, Delivery, MessageKind, Status,
+};
+use crate::core::id::{ConversationId, DecisionId};
+use crate::core::name::UserName;
+use crate::core::record::{AssignmentRecord, Record};
+use crate::core::routing::{
+    Attempt, Cause, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
+    UnassignedReason,
+};
+use crate::core::snapshot::{Channel, Rule, Snapshot, Target};
+use crate::core::text::{LARGEST_TEXT, clean_text, first_words};
+use crate::core::time::Now;
+
+impl Conversations {
+    /// What the desk is to be asked for a conversation, and what is known of its contact; `None`: it
+    /// is not there any more.
+    pub fn question(&self, id: ConversationId) -> Option<(Request, Option<ContactFacts>)> {
+        let row = &self.held.get(&id)?.row;
+        let selection = match &row.progress {
+            Some(progress) => Selection::Next(progress.clone()),
+            None => Selection::First,
+        };
+        let sender = match &row.contact_address {
+            Some(address) if *address != row.contact_name => {
+                format!("{} <{address}>", row.contact_name)
+            }
+            Some(_) | None => row.contact_name.clone(),
+        };
+        let request = Request {
+            kind: row.kind,
+            to: To::Channel(row.channel.clone()),
+            from: row.from.clone(),
+            sender: Some(sender),
+            trunk: None,
+            selection,
+        };
+        let contact = row.contact.zip(row.found_by);
+        let contact = contact.and_then(|(contact, by)| self.contacts.facts(contact, by));
+        Some((request, contact))
+    }
+
+    /// The desk has decided, and has claimed whom it chose.
+    pub fn decided(
+        &mut self,
+        id: ConversationId,
+        decision_id: DecisionId,
+        decision: &Decision,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let opening = held.opening.take();
+        let before = held.row.assignee.clone();
+        let cause = held.row.progress.as_ref().map(|progress| progress.cause);
+        let progress = advance(held.row.progress.take(), decision, now);
+        let (assignee, unassigned) = match &decision.outcome {
+            Outcome::Assign { user, .. } => (Some(Assignee::User(user.clone())), None),
+            Outcome::CustomerAgent { agent, .. } => {
+                (Some(Assignee::CustomerAgent(agent.clone())), None)
+            }
+            Outcome::Unassigned { .. } if cause == Some(Cause::NotAnswered) => {
+                (before.clone(), None)
+            }
+            Outcome::Unassigned { reason } => (None, Some(*reason)),
+            Outcome::Ring(_)
+            | Outcome::Wait { .. }
+            | Outcome::Voicemail { .. }
+            | Outcome::Refuse { .. } => (None, Some(UnassignedReason::NobodyNamed)),
+        };
+        self.disarm(id, Timer::GiveToNext);
+        self.disarm(id, Timer::TakeBack);
+        let stays = assignee.is_some() && assignee == before;
+        let row = self.edit(id, |row| {
+            if !stays {
+                row.assigned = assignee.as_ref().map(|_| now.wall);
+                row.replied = false;
+            }
+            row.assignee = assignee.clone();
+            row.unassigned = unassigned;
+            row.decision = Some(decision_id);
+            row.progress = progress;
+        });
+        let Some(row) = row else {
+            return;
+        };
+        if let Some(held) = self.held.get_mut(&id) {
+            // The desk knows already: it has claimed in the same turn.
+            held.stands = super::stands(&row);
+        }
+        if !stays {
+            self.follow(&row, before, cause, decision_id, decision, snapshot, now);
+            self.arm_answer(id, snapshot, now, now);
+        }
+        if let Some(opening) = opening {
+            self.opened(&row, opening, decision, snapshot, now);
+        }
+    }
+
+    /// Somebody whom this conversation may seek became available, or has room again.
+    pub fn became_available(&mut self, id: ConversationId, snapshot: &Snapshot, now: Now) {
+        let waits = self.held.get(&id).is_some_and(|held| held.stands.1);
+        if waits {
+            self.ask(id, Some(Cause::BecameAvailable), snapshot, now);
+        }
+    }
+
+    /// Another configuration is in force. What is with somebody who is gone, or has no seat or no
+    /// access any more, is assigned to nobody, and what is open goes by its rule again.
+    pub fn snapshot_changed(&mut self, snapshot: &Snapshot, now: Now) {
+        let lost: Vec<ConversationId> = self
+            .held
+            .values()
+            .filter(|held| held.row.status != Status::Closed)
+            .filter(|held| {
+                let row = &held.row;
+                let assignee = row.assignee.as_ref();
+                assignee.is_some_and(|who| !may_keep(snapshot, row.inbox.as_ref(), who))
+            })
+            .map(|held| held.row.id)
+            .collect();
+        for id in lost {
+            let Some(row) = self.held.get(&id).map(|held| held.row.clone()) else {
+                continue;
+            };
+            let Some(assignee) = &row.assignee else {
+                continue;
+            };
+            let was_agent = matches!(assignee, Assignee::CustomerAgent(_));
+            let text = format!(
+                "{} can have it no more: gone from the configuration, or without seat or access.",
+                called(assignee, snapshot)
+            );
+            self.tell(id, Author::Automatic, text, now);
+            if was_agent && row.status == Status::Open {
+                self.hand_over(id, snapshot, now);
+            } else {
+                self.unassign(id, None, now);
+                if row.status == Status::Open {
+                    self.ask(id, None, snapshot, now);
+                }
+            }
+        }
+        self.away.retain(|user| snapshot.user(user).is_some());
+    }
+
+    /// Lets the desk decide: from the beginning without a cause, else going on from where the rule
+    /// has come.
+    pub(super) fn ask(
+        &mut self,
+        id: ConversationId,
+        cause: Option<Cause>,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        if snapshot.channel(&held.row.channel).is_none() {
+            self.unassign(id, Some(UnassignedReason::NobodyNamed), now);
+            return;
+        }
+        match (cause, &mut held.row.progress) {
+            (Some(cause), Some(progress)) => progress.cause = cause,
+            (None, _) | (Some(_), None) => held.row.progress = None,
+        }
+        self.to_select.push_back(id);
+    }
+
+    /// Nobody has it.
+    pub(super) fn unassign(&mut self, id: ConversationId, why: Option<UnassignedReason>, now: Now) {
+        let Some(held) = self.held.get(&id) else {
+            return;
+        };
+        let before = held.row.assignee.clone();
+        self.disarm(id, Timer::GiveToNext);
+        self.disarm(id, Timer::TakeBack);
+        let row = self.edit(id, |row| {
+            row.assignee = None;
+            row.assigned = None;
+            row.unassigned = why;
+            row.decision = None;
+            row.progress = None;
+            row.replied = false;
+        });
+        self.stand(id);
+        if let Some(row) = row
+            && before.is_some()
+        {
+            self.store(Record::Assignment(AssignmentRecord {
+                conversation: id,
+                to: None,
+                by: "ringdesk".to_owned(),
+                at: now.wall,
+                decision: None,
+            }));
+            let inbox = row.inbox.clone();
+            let what = Happening::Assigned {
+                conversation: Box::new(row),
+                before,
+                decision: None,
+            };
+            self.publish(inbox, what, now.wall);
+        }
+    }
+
+    /// Its assignee has not answered in time.
+    pub(super) fn give_to_next(&mut self, id: ConversationId, now: Now) {
+        self.ask_without_assignee(id, Cause::NotAnswered, now);
+    }
+
+    /// Its assignee went away, did not come back in time, and had not answered.
+    pub(super) fn take_back(&mut self, id: ConversationId, now: Now) {
+        self.ask_without_assignee(id, Cause::TakenBack, now);
+    }
+
+    fn ask_without_assignee(&mut self, id: ConversationId, cause: Cause, _now: Now) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let Some(user) = holder(&held.row).filter(|_| held.row.status == Status::Open) else {
+            return;
+        };
+        if let Some(progress) = &mut held.row.progress {
+            if !progress.tried.iter().any(|(tried, _)| *tried == user) {
+                progress.tried.push((user, Attempt::TimedOut));
+            }
+            progress.cause = cause;
+        }
+        self.to_select.push_back(id);
+    }
+
+    /// Nobody wrote for so long: the chat is closed, unless the visitor still waits for an answer
+    /// that can be sent by mail.
+    pub(super) fn close_idle(&mut self, id: ConversationId, snapshot: &Snapshot, now: Now) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let row = &held.row;
+        held.visitor_gone = true;
+        if row.awaits_reply_since.is_some() && row.contact_address.is_some() {
+            return;
+        }
+        let text = "Closed: nobody wrote any more.".to_owned();
+        self.set_status(id, Status::Closed, Author::Automatic, text, snapshot, now);
+    }
+
+    /// Keeps and tells to whom a decision has given it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different part of one decision"
+    )]
+    fn follow(
+        &mut self,
+        row: &ConversationRecord,
+        before: Option<Assignee>,
+        cause: Option<Cause>,
+        decision_id: DecisionId,
+        decision: &Decision,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        if before.is_some() || row.assignee.is_some() {
+            self.store(Record::Assignment(AssignmentRecord {
+                conversation: row.id,
+                to: row.assignee.clone(),
+                by: "rule".to_owned(),
+                at: now.wall,
+                decision: Some(decision_id),
+            }));
+        }
+        let lost = before.as_ref().and_then(Assignee::user);
+        let why = lost.and_then(|user| why_taken(cause, user, snapshot));
+        if let Some(why) = why {
+            let now_with = match &row.assignee {
+                Some(assignee) => format!("{} has it now.", called(assignee, snapshot)),
+                None => "It waits for somebody to become available.".to_owned(),
+            };
+            self.tell(row.id, Author::Automatic, format!("{why} {now_with}"), now);
+        }
+        let what = Happening::Assigned {
+            conversation: Box::new(row.clone()),
+            before,
+            decision: Some(Box::new(decision.clone())),
+        };
+        self.publish(row.inbox.clone(), what, now.wall);
+    }
+
+    /// What the first decision leads to: the rule's automatic reply, and the mail to an owner who
+    /// does not have it.
+    fn opened(
+        &mut self,
+        row: &ConversationRecord,
+        opening: super::Opening,
+        decision: &Decision,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        let channel = snapshot.channel(&row.channel);
+        let rule = channel.and_then(|channel| rule_of(channel, decision));
+        let reply = rule.and_then(|rule| rule.reply.as_deref());
+        if let (Some(reply), true) = (reply, opening.reply) {
+            self.reply_automatically(row, reply, channel, now);
+        }
+        let Some(message) = opening.submission else {
+            return;
+        };
+        let sought = rule.is_some_and(|rule| {
+            let mut steps = rule.steps.iter();
+            steps.any(|step| step.target == Target::ContactOwner)
+        });
+        let contact = row
+            .contact
+            .and_then(|contact| self.contacts.contact(contact));
+        let owner = contact.and_then(|contact| contact.owner.clone());
+        let trusted = row
+            .found_by
+            .is_some_and(|by| by != FoundBy::UnverifiedSender);
+        let Some(owner) = owner.filter(|_| sought && trusted) else {
+            return;
+        };
+        let has_it = row.assignee.as_ref().and_then(Assignee::user) == Some(&owner);
+        let may_read =
+            snapshot.user(&owner).is_some() && snapshot.has_access(&owner, row.inbox.as_ref());
+        if !has_it && may_read {
+            let what = Happening::MailOwner {
+                owner,
+                conversation: Box::new(row.clone()),
+                message,
+            };
+            self.publish(row.inbox.clone(), what, now.wall);
+        }
+    }
+
+    /// The other side still waits for an answer of a person.
+    fn reply_automatically(
+        &mut self,
+        row: &ConversationRecord,
+        reply: &str,
+        channel: Option<&Channel>,
+        now: Now,
+    ) {
+        let outgoing: Outgoing = match self.way_out(row) {
+            Ok(outgoing) => outgoing,
+            Err(_) => return,
+        };
+        let text = clean_text(reply, LARGEST_TEXT);
+        self.edit(row.id, |row| {
+            row.last_message = now.wall;
+            row.preview = first_words(&text);
+        });
+        let mut message = self.blank(row.id, MessageKind::Sent, Author::Automatic, now.wall);
+        message.author_name = channel.map(sender_name).unwrap_or_default();
+        message.delivery = Delivery::Pending;
+        message.text = text;
+        self.add(message, Some(outgoing));
+    }
+}
+
+/// The name under which a channel writes by itself.
+fn sender_name(channel: &Channel) -> String {
+    match (channel.email(), channel.chat(), channel.form()) {
+        (Some(email), _, _) => email.sender_name.clone(),
+        (_, Some(chat), _) => chat.title.clone(),
+        (_, _, Some(form)) => form.title.clone(),
+        (None, None, None) => channel.name.to_string(),
+    }
+}
+
+/// Why somebody has it no more, as colleagues read it.
+fn why_taken(cause: Option<Cause>, user: &UserName, snapshot: &Snapshot) -> Option<String> {
+    let name = display_name(user, snapshot);
+    match cause? {
+        Cause::NotAnswered => Some(format!("{name} has not answered in time.")),
+        Cause::TakenBack => Some(format!("{name} went away without an answer.")),
+        Cause::OfferEnded
+        | Cause::AddOne
+        | Cause::BecameFree
+        | Cause::BecameBusy
+        | Cause::StepEnded
+        | Cause::BecameAvailable
+        | Cause::HandedOver => None,
+    }
+}
+
+fn rule_of<'a>(channel: &'a Channel, decision: &Decision) -> Option<&'a Rule> {
+    decision.trace.rule.map(|name| channel.rule(name))
+}
+
+/// How far the rule has come with this decision.
+fn advance(before: Option<Box<Progress>>, decision: &Decision, now: Now) -> Option<Box<Progress>> {
+    if let Some(mut progress) = before {
+        progress.advance(decision, now);
+        return Some(progress);
+    }
+    let step = match &decision.outcome {
+        Outcome::Assign { step, .. } | Outcome::CustomerAgent { step, .. } => *step,
+        Outcome::Ring(_)
+        | Outcome::Wait { .. }
+        | Outcome::Voicemail { .. }
+        | Outcome::Unassigned { .. }
+        | Outcome::Refuse { .. } => 0,
+    };
+    Some(Box::new(Progress {
+        hours: decision.trace.hours.clone()?,
+        rule: decision.trace.rule?,
+        step,
+        step_began: now.wall,
+        tried: Vec::new(),
+        earlier: Vec::new(),
+        ringing: Vec::new(),
+        cause: Cause::OfferEnded,
+    }))
+}
