@@ -166,6 +166,19 @@ const PARTS: &[Part] = &[
         "webhook",
         &["clock", "core", "inbox", "outgoing", "webhook::schedule"],
     ),
+    // Answers for others: it asks the store, the library of prompts and the configuration itself, for a
+    // closure each would be a copy of what they offer. What the loop must do is handed in (`Ask`).
+    edge(
+        "http",
+        &[
+            "clock",
+            "config",
+            "core",
+            "engine",
+            "inbox",
+            "media::command",
+        ],
+    ),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
     edge(
         "phone",
@@ -193,6 +206,7 @@ const PARTS: &[Part] = &[
             "control",
             "core",
             "engine",
+            "http",
             "inbox",
             "media::command",
             "media::prompt",
@@ -213,6 +227,7 @@ const PARTS: &[Part] = &[
             "core",
             "daemon",
             "engine",
+            "http",
             "media::command",
             "media::prompt",
             "media::tone",

@@ -6,12 +6,14 @@ mod demo;
 mod explain;
 pub mod hours;
 mod network;
+mod password;
 mod prompts;
 pub mod route;
 mod run;
 mod secret;
 mod status;
 mod tail;
+mod token;
 mod voicemails;
 
 use std::io;
@@ -44,11 +46,13 @@ enum Command {
     Demo(demo::Demo),
     Explain(explain::Explain),
     Hours(hours::Hours),
+    Password(password::Password),
     Prompts(prompts::Prompts),
     Route(route::Route),
     Secret(secret::Secret),
     Status(status::StatusOf),
     Tail(tail::Tail),
+    Token(token::Token),
     Voicemails(voicemails::Voicemails),
 }
 
@@ -143,11 +147,13 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Hours(hours) => hours::run(&hours),
+        Command::Password(arguments) => password::run(&arguments),
         Command::Prompts(prompts) => prompts::run(&prompts),
         Command::Route(route) => route::run(&route),
         Command::Secret(secret) => secret::run(&secret),
         Command::Status(arguments) => status::run(&arguments),
         Command::Tail(arguments) => tail::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Voicemails(arguments) => voicemails::run(&arguments),
     };
     match result {

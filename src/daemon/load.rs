@@ -40,6 +40,11 @@ impl Reload {
         }
     }
 
+    /// Whether it is being read at this moment.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Waits for what was asked for; for ever where nothing was. May be dropped and called again.
     pub(super) async fn done(&mut self) -> Result<Loaded, Diagnostics> {
         loop {

@@ -1,5 +1,6 @@
 //! The daemon: wiring, signals, supervision. The only place that sees everything.
 
+mod http;
 mod inventory;
 mod load;
 mod outputs;
@@ -21,7 +22,9 @@ use crate::control::{Control, DataLock};
 use crate::core::snapshot::{Settings, Snapshot, StoreSettings};
 use crate::core::time::Mono;
 use crate::engine::{Engine, Input};
+use crate::http::{Ask, Figures, Reloaded, Server};
 use crate::inbox::{Asked, Door};
+use crate::media::command::MediaEvent;
 use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
 use crate::notify::{Mailer, Retry, Sending};
@@ -82,6 +85,11 @@ struct Daemon {
     /// Commands taken in so far.
     numbered: u64,
     questions: mpsc::Sender<Input>,
+    asks: mpsc::Receiver<Ask>,
+    /// Questions of HTTP for the status so far.
+    asked: u64,
+    reloads: http::Reloads,
+    _http: Option<Server>,
     /// Ends after the outputs, whose last notices it may still send.
     _sending: Sending,
     _lock: DataLock,
@@ -110,8 +118,13 @@ impl Daemon {
         let (sender, inputs) = mpsc::channel(QUEUE);
         let recorder = Arc::new(Recorder::new()?);
         let events = sender.clone();
+        let figures = Arc::new(Figures::default());
+        let media_figures = Arc::clone(&figures);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let media = MediaThreads::start(worker::thread_count(cores), recorder, move |event| {
+            if let MediaEvent::Closed { counters, .. } = &event {
+                media_figures.media(counters);
+            }
             // A full queue means that the engine stands still; calls have timers for what is missed.
             let _ = events.try_send(Input::Media(event));
         })?;
@@ -145,7 +158,16 @@ impl Daemon {
             },
         )?;
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
-        let outputs = Outputs::new(&snapshot, media, store, mailer, sender.clone(), door);
+        let (http, asks) = http::start(&snapshot, &door, &figures)?;
+        let outputs = Outputs::new(
+            &snapshot,
+            media,
+            store,
+            mailer,
+            sender.clone(),
+            door,
+            figures,
+        );
         recovery::finish_recordings(&snapshot, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
@@ -156,6 +178,10 @@ impl Daemon {
             commands,
             numbered: 0,
             questions: sender,
+            asks,
+            asked: 0,
+            reloads: http::Reloads::default(),
+            _http: http,
             _sending: sending,
             _lock: lock,
         })
@@ -197,8 +223,12 @@ impl Daemon {
                 }
                 Some(input) = self.inputs.recv() => self.engine.handle(input, clock::now()),
                 Some(asked) = self.commands.recv() => self.command(asked),
+                Some(ask) = self.asks.recv() => self.asked(ask, &mut reload),
                 _ = received(&mut hangup) => reload.ask(&self.config),
-                result = reload.done() => self.adopt(result),
+                result = reload.done() => {
+                    let told = self.adopt(result);
+                    self.reloads.answer(&told);
+                }
                 _ = received(&mut terminate) => phase = self.end(phase),
                 _ = received(&mut interrupt) => phase = self.end(phase),
                 () = outputs::until(wake) => phase = self.time_came(phase),
@@ -261,6 +291,23 @@ impl Daemon {
         self.engine.handle(input, clock::now());
     }
 
+    fn asked(&mut self, ask: Ask, reload: &mut Reload) {
+        match ask {
+            Ask::Keep(record) => self.outputs.keep(*record),
+            Ask::Status(answer) => {
+                self.asked = self.asked.wrapping_add(1);
+                let question = http::OWN_QUESTIONS | self.asked;
+                self.outputs.awaits_status(question, answer);
+                let input = Input::StatusAsked { question };
+                self.engine.handle(input, clock::now());
+            }
+            Ask::Reload(answer) => {
+                self.reloads.wait(answer, reload.is_running());
+                reload.ask(&self.config);
+            }
+        }
+    }
+
     fn next_wake(&self, phase: Phase) -> Option<Mono> {
         let phase_ends = match phase {
             Phase::Serving => None,
@@ -314,7 +361,7 @@ impl Daemon {
     }
 
     /// The configuration was read again. What is wrong with it leaves the old one in force.
-    fn adopt(&mut self, result: Result<Loaded, Diagnostics>) {
+    fn adopt(&mut self, result: Result<Loaded, Diagnostics>) -> Reloaded {
         match result {
             Ok(Loaded {
                 mut snapshot,
@@ -324,7 +371,8 @@ impl Daemon {
                 for warning in &warnings {
                     warn!("{warning}");
                 }
-                for change in keep_until_restart(&self.snapshot.settings, &mut snapshot.settings) {
+                let restart = keep_until_restart(&self.snapshot.settings, &mut snapshot.settings);
+                for change in &restart {
                     warn!("{change} takes effect after a restart");
                 }
                 let version = self.snapshot.version.saturating_add(1);
@@ -335,6 +383,12 @@ impl Daemon {
                 let snapshot = Arc::clone(&self.snapshot);
                 self.outputs.adopt(&snapshot);
                 self.engine.handle(Input::Loaded(snapshot), clock::now());
+                Reloaded {
+                    version,
+                    errors: Vec::new(),
+                    warnings: warnings.iter().map(ToString::to_string).collect(),
+                    needs_restart: restart.iter().map(ToString::to_string).collect(),
+                }
             }
             Err(diagnostics) => {
                 error!(
@@ -350,6 +404,16 @@ impl Daemon {
                 );
                 self.engine
                     .handle(Input::ReloadRefused { errors }, clock::now());
+                Reloaded {
+                    version: self.snapshot.version,
+                    errors: diagnostics.errors.iter().map(ToString::to_string).collect(),
+                    warnings: diagnostics
+                        .warnings
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect(),
+                    needs_restart: Vec::new(),
+                }
             }
         }
     }
@@ -382,6 +446,8 @@ fn keep_until_restart(old: &Settings, new: &mut Settings) -> Vec<&'static str> {
         old.store.audio != new.store.audio,
         "the change of [store] audio",
     );
+    let listen = |settings: &Settings| settings.http.as_ref().map(|http| http.listen);
+    keep(listen(old) != listen(new), "the change of [http] listen");
     new.sip.listen.clone_from(&old.sip.listen);
     new.media.ports = old.media.ports.clone();
     new.store = old.store.clone();

@@ -16,6 +16,7 @@ use crate::core::record::{Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::{Mono, Wall};
 use crate::engine::{Engine, Input, Output, Status};
+use crate::http::Figures;
 use crate::inbox::Door;
 use crate::media::command::MediaEvent;
 use crate::media::recording;
@@ -34,7 +35,9 @@ pub(super) struct Outputs {
     audio: PathBuf,
     inputs: mpsc::Sender<Input>,
     asked: HashMap<u64, oneshot::Sender<Result<Done, Refusal>>>,
+    questions: HashMap<u64, oneshot::Sender<Box<Status>>>,
     door: Door,
+    figures: Arc<Figures>,
     drained: bool,
 }
 
@@ -46,6 +49,7 @@ impl Outputs {
         mailer: Mailer,
         inputs: mpsc::Sender<Input>,
         door: Door,
+        figures: Arc<Figures>,
     ) -> Outputs {
         Outputs {
             transport: None,
@@ -56,7 +60,9 @@ impl Outputs {
             audio: snapshot.settings.store.audio.clone(),
             inputs,
             asked: HashMap::new(),
+            questions: HashMap::new(),
             door,
+            figures,
             drained: false,
         }
     }
@@ -109,7 +115,7 @@ impl Outputs {
                 Output::Answered { number, result } => self.answer_command(number, *result),
                 Output::Published(event) => self.publish(*event),
                 Output::Tell { at, warning, text } => self.tell(at, warning, &text),
-                Output::Status { question, status } => self.answer(question, &status),
+                Output::Status { question, status } => self.answer(question, status),
                 Output::Drained => self.drained = true,
             }
         }
@@ -154,8 +160,18 @@ impl Outputs {
         }
     }
 
-    fn answer(&self, question: u64, status: &Status) {
-        match (&self.control, serde_json::to_string(status)) {
+    /// HTTP waits for the answer to this question, whose number no command uses.
+    pub(super) fn awaits_status(&mut self, question: u64, answer: oneshot::Sender<Box<Status>>) {
+        self.questions.insert(question, answer);
+    }
+
+    fn answer(&mut self, question: u64, status: Box<Status>) {
+        if let Some(answer) = self.questions.remove(&question) {
+            // Whoever asked may be gone.
+            let _ = answer.send(status);
+            return;
+        }
+        match (&self.control, serde_json::to_string(&status)) {
             (Some(control), Ok(status)) => control.answer(question, &status),
             (None, _) | (_, Err(_)) => {}
         }
@@ -163,6 +179,7 @@ impl Outputs {
 
     /// The store never waits; what it cannot take any more is at least told of.
     pub(super) fn keep(&self, record: Record) {
+        self.figures.record(&record);
         if !self.store.keep(record) {
             error!(
                 "the disk is too slow for the journal: {} records are lost",

@@ -1,0 +1,68 @@
+//! Gives HTTP what it needs of the other parts, and does for it what only the daemon can.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::info;
+
+use crate::core::snapshot::Snapshot;
+use crate::http::{self, Ask, Figures, Reloaded, Server, Services};
+use crate::inbox::Door;
+
+/// What HTTP may ask of the loop and wait for: beyond it, clients are told to come again.
+const ASKS: usize = 1_024;
+
+/// What the numbers of HTTP's questions begin with, so that no command's has the same.
+pub(super) const OWN_QUESTIONS: u64 = 1 << 63;
+
+/// Starts HTTP where the configuration says so.
+pub(super) fn start(
+    snapshot: &Snapshot,
+    door: &Door,
+    figures: &Arc<Figures>,
+) -> anyhow::Result<(Option<Server>, mpsc::Receiver<Ask>)> {
+    let (daemon, asks) = mpsc::channel(ASKS);
+    let Some(settings) = &snapshot.settings.http else {
+        return Ok((None, asks));
+    };
+    let services = Services {
+        door: door.clone(),
+        daemon,
+        conditions: Box::new(Vec::new),
+    };
+    let server = http::start(
+        settings.listen,
+        services,
+        Arc::clone(figures),
+        Vec::new(),
+        Vec::new(),
+    )?;
+    info!("HTTP on {} ({})", server.address(), settings.public_url);
+    Ok((Some(server), asks))
+}
+
+/// Those who wait for a reload, each for one that began after it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Reloads {
+    waiting: Vec<oneshot::Sender<Reloaded>>,
+    next: Vec<oneshot::Sender<Reloaded>>,
+}
+
+impl Reloads {
+    /// Somebody waits. A reload that runs already may have read what was changed since.
+    pub(super) fn wait(&mut self, answer: oneshot::Sender<Reloaded>, is_running: bool) {
+        match is_running {
+            true => self.next.push(answer),
+            false => self.waiting.push(answer),
+        }
+    }
+
+    /// A reload has come to this.
+    pub(super) fn answer(&mut self, told: &Reloaded) {
+        for answer in self.waiting.drain(..) {
+            // Whoever asked may be gone.
+            let _ = answer.send(told.clone());
+        }
+        self.waiting.append(&mut self.next);
+    }
+}

@@ -1,0 +1,29 @@
+//! The routes of `/api/v1`.
+
+mod calls;
+mod configuration;
+mod hours;
+mod routing;
+
+use super::routes::Routes;
+use super::{Asker, HttpError};
+use crate::core::snapshot::{Channel, Snapshot};
+
+pub(super) fn add(routes: Routes) -> Routes {
+    let routes = configuration::add(routes);
+    let routes = hours::add(routes);
+    let routes = calls::add(routes);
+    routing::add(routes)
+}
+
+/// The channel of that name, if the asker sees it.
+fn channel_seen<'a>(
+    snapshot: &'a Snapshot,
+    asker: &Asker,
+    name: &str,
+) -> Result<&'a Channel, HttpError> {
+    snapshot
+        .channel(name)
+        .filter(|channel| asker.sees(snapshot, channel.inbox.as_ref()))
+        .ok_or(HttpError::NotFound("channel of that name"))
+}

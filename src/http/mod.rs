@@ -1,0 +1,128 @@
+//! HTTP: the API for people and programs, their sign-in and tokens, the stream of events, health and
+//! figures. Forms and chats bring routers of their own, which are served beside it.
+//!
+//! Every route of the API is added with what it needs ([`Needs`]); there is no other way to add one.
+
+mod api;
+mod asker;
+mod audit;
+mod body;
+mod figures;
+mod guard;
+mod health;
+mod openapi;
+pub mod password;
+mod problem;
+mod rates;
+mod routes;
+mod server;
+mod services;
+mod session;
+mod sign_in;
+pub mod token;
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::watch;
+
+pub use asker::{Asker, Needs};
+pub use figures::Figures;
+pub use problem::{HttpError, Problem, SCOPES, scope_name};
+pub use routes::Declared;
+pub use server::Server;
+pub use services::{Ask, Condition, Reloaded, Services};
+
+use crate::core::conversation::SessionRecord;
+use password::Hashing;
+use rates::Rates;
+use routes::Routes;
+use session::Sessions;
+
+/// Why HTTP cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error(
+        "HTTP cannot be taken on {listen}: {source}. Check `listen` in [http], and whether another program listens there."
+    )]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("a thread of HTTP cannot be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+/// What all requests share.
+pub(crate) struct Shared {
+    services: Services,
+    figures: Arc<Figures>,
+    sessions: Sessions,
+    rates: Rates,
+    hashing: Arc<Hashing>,
+    document: Arc<std::sync::OnceLock<axum::body::Bytes>>,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Starts to serve on `listen`. `sessions` are those that the store knows; `others` are routers of
+/// forms and chats, which take no state.
+///
+/// # Errors
+/// The address cannot be listened on, or a thread cannot be started.
+pub fn start(
+    listen: SocketAddr,
+    services: Services,
+    figures: Arc<Figures>,
+    sessions: Vec<SessionRecord>,
+    others: Vec<Router>,
+) -> Result<Server, StartError> {
+    let stop = Arc::new(watch::Sender::new(false));
+    let app = App(Arc::new(Shared {
+        services,
+        figures,
+        sessions: Sessions::default(),
+        rates: Rates::default(),
+        hashing: Arc::default(),
+        document: Arc::default(),
+    }));
+    app.sessions.restore(sessions);
+    Server::start(listen, stop, move || {
+        let (router, _) = whole(&app, others);
+        router
+    })
+}
+
+/// Every route, and what those of the API need.
+fn whole(app: &App, others: Vec<Router>) -> (Router, Vec<Declared>) {
+    let routes = Routes::new(app.clone(), openapi::document());
+    let routes = health::add(routes);
+    let routes = sign_in::add(routes);
+    let routes = api::add(routes);
+    let routes = openapi::add(routes);
+    let (router, document, declared) = routes.finish();
+    openapi::keep(app, &document);
+    let mut router = router;
+    for other in others {
+        router = router.merge(other.with_state(()));
+    }
+    let router = router.fallback(routes::nothing_here);
+    let router = guard::guarded(router, app).with_state(app.clone());
+    (router, declared)
+}
