@@ -7,10 +7,11 @@
 SHELL := /bin/bash
 .PHONY: demo test run bench check tools bench-tools
 
-# The calls of `make test` come from SIPp and baresip, its mail goes to OpenSMTPD, its NAT is made of
-# network namespaces, and Node.js runs the servers that customer agents and webhooks talk to.
+# The calls of `make test` come from SIPp and baresip, its mail goes to OpenSMTPD and is read from
+# Dovecot, its NAT is made of network namespaces, and Node.js runs the servers that customer agents
+# and webhooks talk to.
 tools:
-	@scripts/install-tools sipp=sip-tester node=nodejs baresip=baresip smtpd=opensmtpd ip=iproute2 nft=nftables
+	@scripts/install-tools sipp=sip-tester node=nodejs baresip=baresip smtpd=opensmtpd dovecot=dovecot-imapd openssl=openssl ip=iproute2 nft=nftables
 
 demo:
 	cargo build --release --quiet

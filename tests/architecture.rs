@@ -150,6 +150,19 @@ const PARTS: &[Part] = &[
     pure("email::thread", &["core", "email::message"]),
     pure("email::automatic", &["core", "email::message"]),
     pure("email::verified", &["email::message"]),
+    // Mailboxes, LMTP, what is sent.
+    edge(
+        "email",
+        &[
+            "clock",
+            "core",
+            "email::automatic",
+            "email::message",
+            "email::thread",
+            "email::verified",
+            "inbox",
+        ],
+    ),
     edge("notify", &["clock", "core"]),
     edge("control", &["core"]),
     // Customer agents and webhooks ask with it.

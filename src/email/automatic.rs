@@ -185,26 +185,38 @@ pub struct AutomaticReplies {
 }
 
 impl AutomaticReplies {
+    /// Whether a sender may get one now.
+    ///
+    /// # Errors
+    /// There must be none: [`Reason::HadOne`].
+    pub fn may(&self, address: &str, now: Wall) -> Result<(), Reason> {
+        let sent = self.sent.get(&address.to_lowercase());
+        match sent.is_some_and(|sent| is_recent(*sent, now)) {
+            true => Err(Reason::HadOne),
+            false => Ok(()),
+        }
+    }
+
     /// Notes that a sender is about to get one.
     ///
     /// # Errors
     /// There must be none: [`Reason::HadOne`] or [`Reason::TooMany`].
     pub fn note(&mut self, address: &str, now: Wall) -> Result<(), Reason> {
-        let address = address.to_lowercase();
-        // A clock that was set back keeps nobody from a reply for longer than a day.
-        let is_recent = |sent: Wall| now.since(sent) < ONCE_IN && sent.since(now) < ONCE_IN;
-        if self.sent.get(&address).is_some_and(|sent| is_recent(*sent)) {
-            return Err(Reason::HadOne);
-        }
+        self.may(address, now)?;
         if self.sent.len() >= REMEMBERED {
-            self.sent.retain(|_, sent| is_recent(*sent));
+            self.sent.retain(|_, sent| is_recent(*sent, now));
         }
         if self.sent.len() >= REMEMBERED {
             return Err(Reason::TooMany);
         }
-        self.sent.insert(address, now);
+        self.sent.insert(address.to_lowercase(), now);
         Ok(())
     }
+}
+
+/// A clock that was set back keeps nobody from a reply for longer than a day.
+fn is_recent(sent: Wall, now: Wall) -> bool {
+    now.since(sent) < ONCE_IN && sent.since(now) < ONCE_IN
 }
 
 #[cfg(test)]

@@ -1,0 +1,256 @@
+//! Dovecot from Debian: mailboxes of example.com on loopback ports, in a directory of its own.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+
+use super::wait_for;
+use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin, Secret};
+
+/// Whose files mail is: `nobody`, which every Debian has.
+const NOBODY: u32 = 65_534;
+
+pub struct Dovecot {
+    directory: tempfile::TempDir,
+    pub imap: u16,
+    pub imaps: u16,
+    process: Option<Child>,
+    /// Until when the folder is the same one.
+    validity: u32,
+}
+
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+impl Dovecot {
+    /// A server that runs. None where it cannot: it needs root, to read mail as somebody else.
+    pub fn start() -> Option<Dovecot> {
+        if fs::metadata("/proc/self").unwrap().uid() != 0 {
+            eprintln!("passed over: dovecot needs root");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        certificate(path);
+        let (imap, imaps) = (free_port(), free_port());
+        let users = "anna:{PLAIN}secret anna\nbjorn:{PLAIN}b\"jø\\rn\n";
+        fs::write(path.join("users"), users).unwrap();
+        let place = path.display();
+        let config = format!(
+            "base_dir = {place}/run\nstate_dir = {place}/state\nlog_path = {place}/log\n\
+             protocols = imap\nlisten = 127.0.0.1\nssl = yes\ndisable_plaintext_auth = no\n\
+             ssl_cert = <{place}/cert.pem\nssl_key = <{place}/key.pem\n\
+             auth_mechanisms = plain xoauth2\nmail_location = maildir:~/Maildir\n\
+             mail_max_userip_connections = 100\nfirst_valid_uid = 1\nssl_client_ca_file = {place}/cert.pem\n\
+             passdb {{\n driver = passwd-file\n mechanisms = plain\n args = {place}/users\n}}\n\
+             passdb {{\n driver = oauth2\n mechanisms = xoauth2\n args = {place}/oauth2.conf\n}}\n\
+             userdb {{\n driver = static\n args = uid={NOBODY} gid={NOBODY} home={place}/mail/%u\n}}\n\
+             service imap-login {{\n inet_listener imap {{\n port = {imap}\n }}\n \
+             inet_listener imaps {{\n port = {imaps}\n ssl = yes\n }}\n}}\n\
+             service stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
+        );
+        fs::write(path.join("dovecot.conf"), config).unwrap();
+        fs::write(path.join("oauth2.conf"), oauth2()).unwrap();
+        let mut server = Dovecot {
+            directory,
+            imap,
+            imaps,
+            process: None,
+            validity: 0,
+        };
+        server.run();
+        Some(server)
+    }
+
+    pub fn run(&mut self) {
+        let process = Command::new("/usr/sbin/dovecot")
+            .args(["-F", "-c"])
+            .arg(self.path("dovecot.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dovecot is missing: `make tools` installs dovecot-imapd");
+        self.process = Some(process);
+        let port = self.imap;
+        wait_for("dovecot", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+    }
+
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // Its children end by themselves then.
+            let pid = process.id().to_string();
+            let _ = Command::new("kill").arg(pid).status();
+            let _ = process.wait();
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn maildir(&self, user: &str) -> PathBuf {
+        let home = self.path("mail").join(user);
+        let maildir = home.join("Maildir");
+        for folder in ["tmp", "new", "cur"] {
+            fs::create_dir_all(maildir.join(folder)).unwrap();
+        }
+        for path in [
+            &home,
+            &maildir,
+            &maildir.join("tmp"),
+            &maildir.join("new"),
+            &maildir.join("cur"),
+        ] {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        maildir
+    }
+
+    /// A mail that arrives in somebody's INBOX.
+    pub fn deliver(&self, user: &str, mail: &[u8]) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let maildir = self.maildir(user);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("1796204400.M{number}P1.test");
+        let fresh = maildir.join("tmp").join(&name);
+        fs::write(&fresh, mail).unwrap();
+        chown(&fresh, Some(NOBODY), Some(NOBODY)).unwrap();
+        fs::rename(fresh, maildir.join("new").join(name)).unwrap();
+    }
+
+    /// How many mails of a user are there, and how many of them are marked as seen.
+    pub fn seen(&self, user: &str) -> (usize, usize) {
+        let maildir = self.maildir(user);
+        let names = ["new", "cur"].into_iter().flat_map(|folder| {
+            let entries = fs::read_dir(maildir.join(folder)).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        });
+        let names: Vec<String> = names.collect();
+        let seen = names.iter().filter(|name| {
+            name.split_once(":2,")
+                .is_some_and(|(_, flags)| flags.contains('S'))
+        });
+        (names.len(), seen.count())
+    }
+
+    pub fn wait_until_seen(&self, user: &str, number: usize) {
+        wait_for("the mark", || (self.seen(user).1 >= number).then_some(()));
+    }
+
+    /// Somebody reads everything in another program, or marks it as unread again.
+    pub fn mark_all(&self, user: &str, seen: bool) {
+        let cur = self.maildir(user).join("cur");
+        for folder in ["new", "cur"] {
+            for entry in fs::read_dir(self.maildir(user).join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let bare = name.split(":2,").next().unwrap();
+                let flags = if seen { "S" } else { "" };
+                fs::rename(&path, cur.join(format!("{bare}:2,{flags}"))).unwrap();
+            }
+        }
+    }
+
+    /// The folder is another one from now on: other UIDs, another UIDVALIDITY. The server must not run.
+    pub fn renumber(&mut self, user: &str) {
+        assert!(self.process.is_none());
+        self.validity += 7_000;
+        let maildir = self.maildir(user);
+        for entry in fs::read_dir(&maildir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with("dovecot") {
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        let list = maildir.join("dovecot-uidlist");
+        fs::write(&list, format!("3 V{} N1\n", self.validity)).unwrap();
+        chown(&list, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+
+    /// Another password for everybody.
+    pub fn change_password(&self, user: &str, password: &str) {
+        fs::write(self.path("users"), format!("{user}:{{PLAIN}}{password}\n")).unwrap();
+    }
+
+    /// How a mailbox is read without encryption.
+    pub fn mailbox(&self, user: &str) -> Mailbox {
+        let password = match user {
+            "bjorn" => "b\"jø\\rn",
+            _ => "secret anna",
+        };
+        Mailbox {
+            host: "127.0.0.1".to_owned(),
+            port: self.imap,
+            security: ImapSecurity::None,
+            username: user.to_owned(),
+            login: MailboxLogin::Password(Secret(password.to_owned())),
+            folder: "INBOX".to_owned(),
+        }
+    }
+
+    /// The certificate of the server, which it signed itself.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.path("cert.pem")).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        self.stop();
+        if std::thread::panicking() {
+            eprintln!("dovecot's log:\n{}", self.log());
+        }
+    }
+}
+
+/// No server that checks tokens: every token is refused, which is what the tests look at.
+fn oauth2() -> String {
+    "tokeninfo_url = http://127.0.0.1:1/?t=\nintrospection_mode = get\n".to_owned()
+}
+
+/// A certificate for `localhost`, made now and trusted by nobody.
+fn certificate(directory: &Path) {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args([
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(directory.join("key.pem"))
+        .arg("-out")
+        .arg(directory.join("cert.pem"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+}

@@ -1,0 +1,42 @@
+//! Email against real servers, with a small engine behind it.
+
+mod dovecot;
+mod imap;
+mod lmtp;
+mod world;
+
+use std::time::Duration;
+
+use crate::clock;
+
+/// How long anything here may take; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `found` finds something.
+fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = clock::mono() + PATIENCE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(clock::mono() < until, "{what} did not come");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A mail of that number.
+fn mail(number: u32) -> Vec<u8> {
+    format!(
+        "Return-Path: <kare@example.org>\r\nFrom: =?utf-8?q?K=C3=A5re?= <kare@example.org>\r\n\
+         To: support@example.com\r\nSubject: Lamp {number}\r\nMessage-ID: <{number}@example.org>\r\n\
+         Date: Wed, 02 Dec 2026 10:40:00 +0100\r\n\r\nIt flickers.\r\n"
+    )
+    .into_bytes()
+}
+
+/// An answer to another mail.
+fn answer(number: u32, to: &str) -> Vec<u8> {
+    let mail = String::from_utf8(mail(number)).unwrap();
+    mail.replace("Date:", &format!("In-Reply-To: <{to}>\r\nDate:"))
+        .into_bytes()
+}

@@ -1,0 +1,307 @@
+//! Email with a small engine behind it that keeps what arrives, as the real one does.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use uuid::Uuid;
+
+use super::wait_for;
+use crate::core::conversation::{
+    Arrival, Author, Command, ConversationRecord, Delivery, Done, MessageKind, MessageRecord,
+    Refusal, RefusalKind, Status,
+};
+use crate::core::id::{ConversationId, MessageId};
+use crate::core::sample;
+use crate::core::snapshot::{ChannelKind, EmailChannel, Kind, LmtpListen, Mailbox, Snapshot};
+use crate::core::time::Wall;
+use crate::email::{Email, Records, Surroundings, Trust};
+use crate::inbox::{Asked, Door};
+
+/// What arrived, and what it became.
+#[derive(Clone)]
+pub struct Kept {
+    pub arrival: Arrival,
+    pub conversation: ConversationRecord,
+    pub message: MessageRecord,
+}
+
+#[derive(Default)]
+struct Store {
+    kept: Vec<Kept>,
+    changes: Vec<(MessageId, Delivery)>,
+}
+
+pub struct World {
+    pub directory: tempfile::TempDir,
+    pub snapshot: Snapshot,
+    pub trust: Trust,
+    store: Arc<Mutex<Store>>,
+    /// The engine keeps what arrives, and its answer is lost, as with kill -9.
+    pub mute: Arc<AtomicBool>,
+    /// The engine is too busy.
+    pub busy: Arc<AtomicBool>,
+    pub door: Option<Door>,
+    pub email: Option<Email>,
+}
+
+impl World {
+    /// A house with an email channel `support`, that does not run yet.
+    pub fn new() -> World {
+        let channel = sample::message_channel(Kind::Email, "support", vec![]);
+        World {
+            directory: tempfile::tempdir().unwrap(),
+            snapshot: sample::snapshot(vec![], vec![], vec![channel]),
+            trust: Trust::default(),
+            store: Arc::default(),
+            mute: Arc::default(),
+            busy: Arc::default(),
+            door: None,
+            email: None,
+        }
+    }
+
+    /// With mailboxes to read.
+    pub fn reading(mailboxes: Vec<Mailbox>) -> World {
+        let mut world = World::new();
+        world.support(|it| it.mailboxes = mailboxes);
+        world
+    }
+
+    pub fn support(&mut self, change: impl FnOnce(&mut EmailChannel)) {
+        let mut channels = self.snapshot.channels.to_vec();
+        if let ChannelKind::Email(email) = &mut channels[0].kind {
+            change(email);
+        }
+        self.snapshot.channels = channels.into();
+    }
+
+    pub fn lmtp(&mut self) -> PathBuf {
+        let path = self.directory.path().join("lmtp.sock");
+        self.snapshot.settings.email.lmtp = Some(LmtpListen::Path(path.clone()));
+        path
+    }
+
+    pub fn start(&mut self) {
+        let files = self.directory.path().join("attachments");
+        let (door, mut asked) = Door::new(Arc::new(self.snapshot.clone()), files);
+        let (store, mute, busy) = (
+            Arc::clone(&self.store),
+            Arc::clone(&self.mute),
+            Arc::clone(&self.busy),
+        );
+        std::thread::spawn(move || {
+            // Answers that are never given are kept, so that those who wait do wait.
+            let mut unanswered = Vec::new();
+            while let Some(Asked { command, answer }) = asked.blocking_recv() {
+                let result = if busy.load(Ordering::SeqCst) {
+                    Err(Refusal {
+                        kind: RefusalKind::Busy,
+                        text: "too much is going on".to_owned(),
+                    })
+                } else {
+                    store.lock().unwrap().handle(*command)
+                };
+                match mute.load(Ordering::SeqCst) {
+                    true => unanswered.push(answer),
+                    false => drop(answer.send(result)),
+                }
+            }
+        });
+        self.door = Some(door.clone());
+        let email = Email::start(Surroundings {
+            door,
+            records: records(&self.store),
+            directory: self.directory.path().join("email"),
+            trust: self.trust.clone(),
+        });
+        self.email = Some(email.unwrap());
+    }
+
+    /// The process dies, as far as email is concerned.
+    pub fn stop(&mut self) {
+        self.email = None;
+        self.door = None;
+    }
+
+    /// Another configuration comes into force.
+    pub fn reload(&self) {
+        self.door
+            .as_ref()
+            .unwrap()
+            .adopt(&Arc::new(self.snapshot.clone()));
+    }
+
+    pub fn kept(&self) -> Vec<Kept> {
+        self.store.lock().unwrap().kept.clone()
+    }
+
+    pub fn wait_for(&self, number: usize) -> Vec<Kept> {
+        wait_for("mail", || {
+            let kept = self.kept();
+            (kept.len() >= number).then_some(kept)
+        })
+    }
+
+    pub fn changes(&self) -> Vec<(MessageId, Delivery)> {
+        self.store.lock().unwrap().changes.clone()
+    }
+
+    /// A reply of ours, as if it had been sent.
+    pub fn add_sent(&self, conversation: ConversationId, external_id: &str) -> MessageId {
+        let mut store = self.store.lock().unwrap();
+        let mut kept = store
+            .kept
+            .iter()
+            .find(|it| it.conversation.id == conversation)
+            .unwrap()
+            .clone();
+        kept.message.id = MessageId(Uuid::from_u128(900 + store.kept.len() as u128));
+        kept.message.kind = MessageKind::Sent;
+        kept.message.external_id = Some(external_id.to_owned());
+        let id = kept.message.id;
+        store.kept.push(kept);
+        id
+    }
+
+    /// The trouble that is told of a way in.
+    pub fn wait_for_trouble(&self, words: &str) {
+        wait_for(words, || {
+            let states = self.email.as_ref().unwrap().states();
+            let mut problems = states.iter().filter_map(|it| it.problem.as_ref());
+            problems.any(|it| it.contains(words)).then_some(())
+        });
+    }
+
+    /// Files that are kept: raw mails and attachments.
+    pub fn files(&self) -> usize {
+        fn count(path: &std::path::Path) -> usize {
+            let entries = std::fs::read_dir(path).into_iter().flatten();
+            entries
+                .map(|it| it.unwrap().path())
+                .map(|it| if it.is_dir() { count(&it) } else { 1 })
+                .sum()
+        }
+        count(&self.directory.path().join("attachments"))
+    }
+}
+
+impl Store {
+    fn handle(&mut self, command: Command) -> Result<Done, Refusal> {
+        match command {
+            Command::Arrived(arrival) => Ok(self.arrived(*arrival)),
+            Command::DeliveryChanged { message, delivery } => {
+                self.changes.push((message.id, delivery));
+                Ok(Done::Nothing)
+            }
+            other => panic!("{other:?} is not asked by email"),
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival) -> Done {
+        let again = self.kept.iter().find(|it| {
+            it.conversation.channel == arrival.channel
+                && it.message.external_id == arrival.message.external_id
+        });
+        if let Some(kept) = again {
+            return Done::Conversation {
+                conversation: Box::new(kept.conversation.clone()),
+                message: Some(Box::new(kept.message.clone())),
+                repeated: true,
+            };
+        }
+        let number = self.kept.len() as u128 + 1;
+        let conversation = match &arrival.continues {
+            Some(conversation) => (**conversation).clone(),
+            None => conversation(number, &arrival),
+        };
+        let message = message(number, conversation.id, &arrival);
+        self.kept.push(Kept {
+            arrival,
+            conversation: conversation.clone(),
+            message: message.clone(),
+        });
+        Done::Conversation {
+            conversation: Box::new(conversation),
+            message: Some(Box::new(message)),
+            repeated: false,
+        }
+    }
+}
+
+fn conversation(number: u128, arrival: &Arrival) -> ConversationRecord {
+    ConversationRecord {
+        id: ConversationId(Uuid::from_u128(number)),
+        revision: 1,
+        kind: Kind::Email,
+        channel: arrival.channel.clone(),
+        inbox: None,
+        status: Status::Open,
+        subject: arrival.message.subject.clone().unwrap_or_default(),
+        contact: None,
+        contact_name: arrival.contact.name.clone().unwrap_or_default(),
+        contact_address: arrival.contact.address.clone(),
+        visitor: None,
+        found_by: None,
+        from: None,
+        item: None,
+        began: Wall::default(),
+        last_message: Wall::default(),
+        preview: String::new(),
+        awaits_reply_since: None,
+        replied: false,
+        assignee: None,
+        assigned: None,
+        unassigned: None,
+        decision: None,
+        progress: None,
+        closed: None,
+    }
+}
+
+fn message(number: u128, conversation: ConversationId, arrival: &Arrival) -> MessageRecord {
+    let message = arrival.message.clone();
+    MessageRecord {
+        id: MessageId(Uuid::from_u128(number)),
+        conversation,
+        at: Wall::default(),
+        kind: MessageKind::Received,
+        author: Author::Contact,
+        author_name: arrival.contact.name.clone().unwrap_or_default(),
+        subject: message.subject,
+        text: message.text,
+        quoted: message.quoted,
+        html: message.html,
+        fields: message.fields,
+        attachments: message.attachments,
+        delivery: Delivery::None,
+        external_id: message.external_id,
+        raw: message.raw,
+        call: None,
+        voicemail: None,
+        count: 1,
+    }
+}
+
+fn records(store: &Arc<Mutex<Store>>) -> Records {
+    let (one, other) = (Arc::clone(store), Arc::clone(store));
+    Records {
+        conversation: Arc::new(move |id| {
+            let store = one.lock().unwrap();
+            let found = store.kept.iter().find(|it| it.conversation.id == id);
+            let found = found.map(|it| it.conversation.clone());
+            Box::pin(async move { Ok(found) })
+        }),
+        message: Arc::new(move |channel, external_id| {
+            let store = other.lock().unwrap();
+            let found = store.kept.iter().find(|it| {
+                it.message.external_id.as_deref() == Some(&external_id)
+                    && channel
+                        .as_ref()
+                        .is_none_or(|channel| *channel == it.conversation.channel)
+            });
+            let found = found.map(|it| it.message.clone());
+            Box::pin(async move { Ok(found) })
+        }),
+    }
+}
