@@ -40,10 +40,13 @@ CREATE TABLE conversations (
 -- Lists are read from these, newest first, so they hold what lists are filtered by.
 CREATE INDEX conversations_by_time
     ON conversations (last_message, id, inbox, status, channel, kind, assignee_kind, assignee, item);
+CREATE INDEX conversations_not_closed
+    ON conversations (last_message, id, inbox, status, channel, kind, assignee_kind, assignee, item)
+    WHERE status <> 'closed';
 CREATE INDEX conversations_by_status
     ON conversations (status, last_message, id, inbox, channel, kind, assignee_kind, assignee, item);
 CREATE INDEX conversations_by_assignee
-    ON conversations (assignee_kind, assignee, status, last_message, id, inbox);
+    ON conversations (assignee_kind, assignee, last_message, id, inbox, status, channel, kind, item);
 CREATE INDEX conversations_by_contact ON conversations (contact, last_message, id);
 CREATE INDEX conversations_by_visitor ON conversations (visitor, channel, last_message)
     WHERE visitor IS NOT NULL;

@@ -7,6 +7,7 @@ mod awaited;
 mod journal;
 mod journaling;
 mod reader;
+mod readers;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr, SqliteConnection};
 
 pub use reader::{Found, Leg, Reader, Voicemail};
+pub use readers::{
+    Attached, AuditPage, AuditPlace, CallQuery, ContactKey, ContactQuery, ConversationQuery, Count,
+    Cursor, CursorError, FoundMessage, Heard, LARGEST_PAGE, ListedConversation, ListedVoicemail,
+    MessagePage, MessagePlace, Page, Place, Readers, Sight, View, VoicemailQuery,
+};
 pub use writer::{Inboxes, Places, Store};
 
 /// Why the store cannot do something.
@@ -55,6 +61,9 @@ pub enum StoreError {
     /// A thread cannot be started.
     #[error("a thread of the store cannot be started: {0}")]
     Thread(std::io::Error),
+    /// Every connection was in use for too long.
+    #[error("too much is asked of the database at this moment; try again in a few seconds")]
+    Busy,
     /// A question to the database failed.
     #[error("the database does not answer: {0}")]
     Ask(#[from] sqlx::Error),

@@ -15,7 +15,7 @@ use crate::core::record::{DecisionRecord, RegistrationRecord};
 use crate::core::time::Wall;
 
 /// A connection that reads.
-pub struct Reader(SqliteConnection);
+pub struct Reader(pub(super) SqliteConnection);
 
 /// A call or conversation as a person asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -346,7 +346,7 @@ fn begun(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<Wall, StoreErro
 
 /// An enum without data, of its word.
 fn enum_word<T: DeserializeOwned>(what: &str, word: &str) -> Result<T, StoreError> {
-    parse(what, &format!("{word:?}"))
+    parse(what, &serde_json::Value::from(word).to_string())
 }
 
 fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {

@@ -12,6 +12,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 pub(super) use batch::Batch;
 pub(super) use deletion::{AUDIO, deleted_file, files_to_delete};
+pub(super) use inbox::assignee;
 
 /// Rows to a statement: SQLite allows 32,766 values in one, and the widest table has 27.
 const ROWS: usize = 500;
