@@ -1,5 +1,6 @@
 //! Requests to programs elsewhere, which are real servers in processes of their own.
 
+mod customer_agents;
 mod desk;
 mod node;
 mod webhooks;
