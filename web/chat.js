@@ -234,7 +234,7 @@
       const problem = problemLine();
       const skip = question.optional ? make("button", { class: "choice skip", type: "button" }, "Skip") : null;
       if (skip) skip.addEventListener("click", () => answer(""));
-      if (question.type === "choice") {
+      if (question.answer === "choice") {
         const choices = question.choices.map((choice) => {
           const pick = make("button", { class: "choice", type: "button" }, choice);
           pick.addEventListener("click", () => answer(choice));
@@ -245,7 +245,7 @@
         focusIn(choices[0] || skip);
       } else {
         const kinds = { email: ["email", "email"], phone: ["tel", "tel"], name: ["text", "name"], date: ["date", "off"], number: ["text", "off"] };
-        const [type, complete] = kinds[question.type] || ["text", "off"];
+        const [type, complete] = kinds[question.answer] || ["text", "off"];
         const field = make("input", { id: "answer", type, autocomplete: complete, maxlength: "1000", "aria-describedby": "problem" });
         const form = make("form", { novalidate: "" }, make("label", { for: "answer" }, question.text), field, problem,
           make("div", { class: "choices" }, make("button", { class: "send", type: "submit" }, "Next"), skip));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::conversation::{Author, Delivery, MessageKind, MessageRecord};
 use crate::core::id::MessageId;
-use crate::core::snapshot::{ChatQuestion, ChatSide, Snapshot};
+use crate::core::snapshot::{ChatSide, FieldType, Snapshot};
 use crate::core::time::Wall;
 
 /// The version of what is spoken here.
@@ -108,9 +108,16 @@ pub enum ToVisitor {
     },
     /// The next question.
     Ask {
-        /// The question.
-        #[serde(flatten)]
-        question: ChatQuestion,
+        /// Its name.
+        name: String,
+        /// What is asked.
+        text: String,
+        /// What it takes.
+        answer: FieldType,
+        /// What may be chosen, for `choice`.
+        choices: Vec<String>,
+        /// Whether it may be left out.
+        optional: bool,
     },
     /// All is answered; the visitor may write.
     Ready,

@@ -400,8 +400,14 @@ impl Visit {
         }
         match self.flow.question(&settings.questions) {
             Some(question) => {
-                let question = question.clone();
-                send(socket, &ToVisitor::Ask { question }).await
+                let ask = ToVisitor::Ask {
+                    name: question.name.clone(),
+                    text: question.text.clone(),
+                    answer: question.field_type,
+                    choices: question.choices.clone(),
+                    optional: question.optional,
+                };
+                send(socket, &ask).await
             }
             None => send(socket, &ToVisitor::Ready).await,
         }
