@@ -218,6 +218,7 @@ const PARTS: &[Part] = &[
             "config",
             "control",
             "core",
+            "customer_agent",
             "engine",
             "http",
             "inbox",
@@ -229,6 +230,7 @@ const PARTS: &[Part] = &[
             "sip::flow",
             "sip::transport",
             "store",
+            "webhook",
         ],
     ),
     edge(

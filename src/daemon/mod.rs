@@ -4,6 +4,7 @@ mod http;
 mod inventory;
 mod load;
 mod outputs;
+mod programs;
 mod recovery;
 mod resolve;
 
@@ -34,6 +35,7 @@ use crate::store::{Places, Store};
 use load::Reload;
 pub use load::load;
 use outputs::Outputs;
+use programs::Programs;
 
 /// Inputs that may wait for the engine besides SIP messages: media events, answers of the disk and
 /// of name servers. Each call has a handful at a time.
@@ -90,6 +92,7 @@ struct Daemon {
     asked: u64,
     reloads: http::Reloads,
     _http: Option<Server>,
+    _programs: Programs,
     /// Ends after the outputs, whose last notices it may still send.
     _sending: Sending,
     _lock: DataLock,
@@ -158,6 +161,7 @@ impl Daemon {
             },
         )?;
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
+        let (programs, _webhooks) = programs::start(&door, database, &data)?;
         let (http, asks) = http::start(&snapshot, &door, &figures)?;
         let outputs = Outputs::new(
             &snapshot,
@@ -182,6 +186,7 @@ impl Daemon {
             asked: 0,
             reloads: http::Reloads::default(),
             _http: http,
+            _programs: programs,
             _sending: sending,
             _lock: lock,
         })
