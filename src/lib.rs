@@ -10,6 +10,7 @@ pub mod customer_agent;
 pub mod daemon;
 pub mod email;
 pub mod engine;
+pub mod form;
 pub mod http;
 pub mod inbox;
 pub mod media;

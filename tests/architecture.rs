@@ -145,6 +145,7 @@ const PARTS: &[Part] = &[
     // The door through which HTTP, mail, forms and chat reach the engine: those edges may use it.
     edge("inbox", &["clock", "core"]),
     edge("chat", &["clock", "core", "inbox"]),
+    edge("form", &["clock", "core", "inbox"]),
     // Mail as it came, read without trusting any of it.
     pure("email::message", &["core"]),
     pure("email::thread", &["core", "email::message"]),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-pub use attachments::{AttachmentError, Attachments, LARGEST_ATTACHMENT};
+pub use attachments::{AttachmentError, Attachments, LARGEST_ATTACHMENT, clean_file_name};
 pub use visitor::{VISITOR_COOKIE, Visitor};
 
 use crate::core::conversation::{Command, Done, Event, Refusal, RefusalKind};
