@@ -50,7 +50,7 @@ const HELLO: Duration = Duration::from_secs(10);
 const GONE: Duration = Duration::from_secs(60);
 
 /// Messages that are told again when a page comes back.
-const CAUGHT_UP: u32 = 200;
+const CAUGHT_UP: u32 = 100;
 
 /// Messages to a page whose receipt is awaited; the receipt of older ones is not reported.
 const AWAITED: usize = 32;
