@@ -1,4 +1,4 @@
-//! `ringdesk route`: what would become of a call, without a daemon and without a call.
+//! `ringdesk route`: what would become of a call, a mail, a form or a chat, without a daemon.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::ConfigDirectory;
 use crate::clock;
 use crate::config::moment;
+use crate::core::id::ContactId;
 use crate::core::number::{Country, PhoneNumber, to_e164};
-use crate::core::routing::{Decision, Facts, Kind, Request, Selection, To, route, words};
+use crate::core::routing::{
+    ContactFacts, Decision, Facts, FoundBy, Kind, Request, Selection, To, route, words,
+};
 use crate::core::snapshot::{Channel, Snapshot};
 use crate::core::time::{Now, Wall};
 
-/// Decides a call without a daemon: what becomes of it, and why.
+/// Decides a call or a message without a daemon: what becomes of it, and why.
 #[derive(Args, Debug)]
 pub struct Route {
     #[command(flatten)]
@@ -48,12 +51,15 @@ pub struct Question {
     /// The dialled number; a national one is read as the trunks read it.
     #[arg(long, value_name = "NUMBER", required_unless_present = "channel")]
     pub to: Option<String>,
-    /// The channel, instead of a number.
+    /// The channel, of any kind, instead of a number.
     #[arg(long, value_name = "NAME", conflicts_with = "to")]
     pub channel: Option<String>,
-    /// The caller's number.
+    /// The caller's number; of messages who writes, a mail address or a name.
     #[arg(long, value_name = "WHO")]
     pub from: Option<String>,
+    /// The user who owns the contact; otherwise no contact is known.
+    #[arg(long, value_name = "USER")]
+    pub owner: Option<String>,
     /// When: 2026-12-24T12:30 in the channel's time, or 2026-12-24T12:30:00+01:00; otherwise now.
     #[arg(long, value_name = "WHEN")]
     pub at: Option<String>,
@@ -85,17 +91,25 @@ pub fn print(
         }
         Some(text) => at(snapshot, &to, text)?,
     };
+    let kind = channel(snapshot, &to).map_or(Kind::Call, Channel::kind);
+    let (from, sender) = match kind {
+        Kind::Call => (from(snapshot, question)?, None),
+        Kind::Email | Kind::Form | Kind::Chat => (None, question.from.clone()),
+    };
     let request = Request {
-        kind: Kind::Call,
+        kind,
         to,
-        from: from(snapshot, question)?,
-        sender: None,
+        from,
+        sender,
         trunk: None,
         selection: Selection::First,
     };
-    let decision = route(snapshot, facts, &request, Now::new(now.mono, at));
+    let mut facts = facts.clone();
+    if let Some(owner) = &question.owner {
+        facts.contact = Some(owned_by(snapshot, owner, kind)?);
+    }
+    let decision = route(snapshot, &facts, &request, Now::new(now.mono, at));
     if question.json {
-        let mut facts = facts.clone();
         facts.keep_considered(&decision);
         let told = Told {
             at,
@@ -160,12 +174,29 @@ fn to(snapshot: &Snapshot, question: &Question) -> anyhow::Result<To> {
     }
 }
 
+/// A contact of this owner, found by what its kind knows people by.
+fn owned_by(snapshot: &Snapshot, owner: &str, kind: Kind) -> anyhow::Result<ContactFacts> {
+    let Some(user) = snapshot.user(owner) else {
+        let names = snapshot.users.iter().map(|user| &*user.name);
+        bail!("there is no user {owner:?}{}", listed(names));
+    };
+    Ok(ContactFacts {
+        contact: ContactId::default(),
+        owner: Some(user.name.clone()),
+        found_by: match kind {
+            Kind::Call => FoundBy::CallerNumber,
+            Kind::Email => FoundBy::VerifiedSender,
+            Kind::Form | Kind::Chat => FoundBy::Cookie,
+        },
+    })
+}
+
 fn known(snapshot: &Snapshot) -> String {
-    let names: Vec<&str> = snapshot
-        .channels
-        .iter()
-        .map(|channel| &*channel.name)
-        .collect();
+    listed(snapshot.channels.iter().map(|channel| &*channel.name))
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     if names.is_empty() {
         ", nor any other".to_owned()
     } else {
@@ -226,16 +257,30 @@ mod tests {
 
     use super::*;
     use crate::core::routing::UserFacts;
-    use crate::core::sample::{add, at, channel, oslo, snapshot, step, user};
-    use crate::core::snapshot::Strategy;
+    use crate::core::sample::{add, at, channel, message_channel, oslo, snapshot, step, user};
+    use crate::core::snapshot::{Strategy, Target};
 
     fn office() -> Snapshot {
         let mut main = channel(vec![step(Strategy::RingAll, &["anna", "bjorn"], &[])]);
         main.schedule = Some("oslo".into());
         let mut snapshot = snapshot(vec![user("anna"), user("bjorn")], vec![], vec![main]);
         add(&mut snapshot.schedules, Arc::new(oslo(vec![])));
+        let mut owner = step(Strategy::LeastBusy, &[], &[]);
+        owner.target = Target::ContactOwner;
+        let both = vec![owner, step(Strategy::LeastBusy, &["anna", "bjorn"], &[])];
+        for (kind, name) in MESSAGES {
+            let mut channel = message_channel(kind, name, both.clone());
+            channel.working_hours.reply = Some("We have it.".to_owned());
+            add(&mut snapshot.channels, channel);
+        }
         snapshot
     }
+
+    const MESSAGES: [(Kind, &str); 3] = [
+        (Kind::Email, "support"),
+        (Kind::Form, "contact"),
+        (Kind::Chat, "website"),
+    ];
 
     fn ask(question: &Question, facts: &Facts) -> String {
         let mut out = Vec::new();
@@ -280,6 +325,48 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_each_kind_are_decided_like_calls() {
+        let question = |channel: &str| Question {
+            channel: Some(channel.to_owned()),
+            from: Some("kari@example.com".to_owned()),
+            owner: Some("bjorn".to_owned()),
+            ..Question::default()
+        };
+        assert_snapshot!(ask(&question("support"), &Facts::default()), @r#"
+        support from kari@example.com: assigned to bjorn
+          open: no schedule. Snapshot 41
+          rule assign
+          step 1 (least-busy):
+            bjorn (owner): chosen: 0 open
+          automatic reply "We have it.": reply of assign
+        "#);
+        for (_, name) in MESSAGES {
+            let told = ask(&question(name), &Facts::default());
+            assert!(told.contains("bjorn (owner): chosen"), "{told}");
+        }
+        let stranger = Question {
+            owner: None,
+            ..question("website")
+        };
+        assert_snapshot!(ask(&stranger, &Facts::default()), @r#"
+        website from kari@example.com: assigned to anna
+          open: no schedule. Snapshot 41
+          rule assign
+          step 1 (least-busy): nobody
+          step 2 (least-busy):
+            anna: chosen: 0 open
+            bjorn: lost-tie: 0 open
+          step 1: the contact is not known
+          automatic reply "We have it.": reply of assign
+        "#);
+        let nobody = Question {
+            owner: Some("carl".to_owned()),
+            ..question("website")
+        };
+        assert_snapshot!(ask(&nobody, &Facts::default()), @r#"there is no user "carl"; there are: anna, bjorn"#);
+    }
+
+    #[test]
     fn a_time_that_clocks_skip_is_an_error_and_one_that_comes_twice_is_the_first() {
         let told = |at| ask(&question("+4722334455", Some(at)), &Facts::default());
         assert_snapshot!(told("2027-03-28T02:30"), @r#""2027-03-28T02:30" does not exist in Europe/Oslo: clocks skip it. Write an earlier or a later time."#);
@@ -294,7 +381,7 @@ mod tests {
             channel: Some("sales".to_owned()),
             ..Question::default()
         };
-        assert_snapshot!(ask(&channel, &Facts::default()), @r#"there is no channel "sales"; there are: main-line"#);
+        assert_snapshot!(ask(&channel, &Facts::default()), @r#"there is no channel "sales"; there are: main-line, support, contact, website"#);
         for at in [None, Some("2026-12-02T11:40")] {
             assert_eq!(
                 ask(&question("+4700000000", at), &Facts::default()),

@@ -169,7 +169,11 @@ impl Desk {
             }
             Outcome::Unassigned {
                 reason: UnassignedReason::NobodyAvailable,
-            } => self.let_wait(snapshot, ask, way, facts.older_waiting),
+            } => {
+                // What was handed over looked from the next step on only.
+                let handed_over = cause(ask.request) == Some(Cause::HandedOver);
+                self.let_wait(snapshot, ask, way, facts.older_waiting || handed_over);
+            }
             Outcome::CustomerAgent { .. }
             | Outcome::Unassigned {
                 reason: UnassignedReason::NobodyNamed | UnassignedReason::Nobody,

@@ -3,6 +3,8 @@
 mod candidates;
 mod decision;
 mod facts;
+#[cfg(test)]
+mod message_tests;
 pub mod refusal;
 mod request;
 mod strategy;

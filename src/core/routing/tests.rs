@@ -17,11 +17,11 @@ use crate::core::snapshot::{
 };
 
 /// A Wednesday, 11:40 in Oslo: between 08:00-11:30 and 12:00-16:00.
-const LUNCH: &str = "2026-12-02T10:40:00Z";
+pub(super) const LUNCH: &str = "2026-12-02T10:40:00Z";
 /// The same day, 10:10 in Oslo.
-const MORNING: &str = "2026-12-02T09:10:00Z";
+pub(super) const MORNING: &str = "2026-12-02T09:10:00Z";
 /// The same day, 22:00 in Oslo.
-const NIGHT: &str = "2026-12-02T21:00:00Z";
+pub(super) const NIGHT: &str = "2026-12-02T21:00:00Z";
 
 fn call(selection: Selection) -> Request {
     Request {
@@ -38,15 +38,15 @@ fn first() -> Request {
     call(Selection::First)
 }
 
-fn other_call() -> CallId {
+pub(super) fn other_call() -> CallId {
     CallId(uuid::Uuid::from_u128(7))
 }
 
 /// What is special about a user's facts.
-type Change<'a> = &'a dyn Fn(&mut UserFacts);
+pub(super) type Change<'a> = &'a dyn Fn(&mut UserFacts);
 
 /// Facts from a list: a name and a change to the default.
-fn facts(list: &[(&str, Change<'_>)]) -> Facts {
+pub(super) fn facts(list: &[(&str, Change<'_>)]) -> Facts {
     let mut facts = Facts::default();
     for (name, change) in list {
         change(facts.users.entry(UserName::from(*name)).or_default());
@@ -54,7 +54,7 @@ fn facts(list: &[(&str, Change<'_>)]) -> Facts {
     facts
 }
 
-fn people(names: &[&str]) -> Vec<User> {
+pub(super) fn people(names: &[&str]) -> Vec<User> {
     names.iter().map(|name| user(name)).collect()
 }
 
@@ -69,14 +69,18 @@ fn four(strategy: Strategy) -> Snapshot {
 }
 
 /// Changes the only channel.
-fn with_channel(mut snapshot: Snapshot, change: impl Fn(&mut Channel)) -> Snapshot {
+pub(super) fn with_channel(mut snapshot: Snapshot, change: impl Fn(&mut Channel)) -> Snapshot {
     let mut channel = snapshot.channels[0].clone();
     change(&mut channel);
     snapshot.channels = vec![channel].into();
     snapshot
 }
 
-fn with_user(mut snapshot: Snapshot, name: &str, change: impl Fn(&mut User)) -> Snapshot {
+pub(super) fn with_user(
+    mut snapshot: Snapshot,
+    name: &str,
+    change: impl Fn(&mut User),
+) -> Snapshot {
     let change = |user: &User| {
         let mut user = user.clone();
         if &*user.name == name {
@@ -89,7 +93,7 @@ fn with_user(mut snapshot: Snapshot, name: &str, change: impl Fn(&mut User)) -> 
 }
 
 /// `main-line` has the hours of `oslo`.
-fn in_oslo(snapshot: Snapshot, special_days: Vec<SpecialDay>) -> Snapshot {
+pub(super) fn in_oslo(snapshot: Snapshot, special_days: Vec<SpecialDay>) -> Snapshot {
     let mut snapshot = with_channel(snapshot, |channel| channel.schedule = Some("oslo".into()));
     add(
         &mut snapshot.schedules,
@@ -99,7 +103,7 @@ fn in_oslo(snapshot: Snapshot, special_days: Vec<SpecialDay>) -> Snapshot {
 }
 
 /// `ring anna bjorn | 1: anna chosen, bjorn chosen`
-fn brief(decision: &Decision) -> String {
+pub(super) fn brief(decision: &Decision) -> String {
     let mut text = match &decision.outcome {
         Outcome::Ring(ring) => {
             let users: Vec<&str> = ring.users.iter().map(|user| &**user).collect();
