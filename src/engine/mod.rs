@@ -27,12 +27,12 @@ use bytes::Bytes;
 use ipnet::IpNet;
 
 use crate::core::call;
-use crate::core::conversation::{Command, Done, Event, Refusal};
+use crate::core::conversation::{Command, Conversations, Done, Event, Refusal};
 use crate::core::desk::{self, Desk, Load};
 use crate::core::id::{CallId, LegId, RandomSource, VoicemailId};
 use crate::core::name::UserName;
 use crate::core::record::{Notice, Record, RegistrationRecord, VoicemailRecord};
-use crate::core::snapshot::{Outbound, Snapshot};
+use crate::core::snapshot::{Outbound, PerKind, Snapshot};
 use crate::core::time::{Mono, Now, Wall};
 use crate::media::command::{MediaCommand, MediaEvent, MediaId};
 use crate::media::ports::PortPool;
@@ -44,6 +44,7 @@ use crate::sip::user_agent::{RequestId, UserAgent, UserAgentConfig};
 
 pub use arrival::AT_HEADER;
 pub use carry_out::local_time;
+pub use inbox::Inbox;
 pub use status::{CallStatus, Status, TrunkStatus, UserStatus};
 
 use legs::Leg;
@@ -190,6 +191,7 @@ pub struct Engine {
     user_agent: UserAgent,
     registrar: Registrar,
     desk: Desk,
+    conversations: Conversations,
     ports: PortPool,
     targets: Targets,
     refused: Refused,
@@ -229,6 +231,7 @@ impl Engine {
             ports.exclude(*port);
         }
         let registrar = Registrar::new(random.fork());
+        let conversations = Conversations::new(random.fork());
         let mut engine = Engine {
             snapshot,
             reload_refused: None,
@@ -238,6 +241,7 @@ impl Engine {
             user_agent,
             registrar,
             desk: Desk::new(),
+            conversations,
             ports,
             targets: Targets::default(),
             refused: Refused::default(),
@@ -266,7 +270,9 @@ impl Engine {
         now: Now,
     ) {
         for (user, load) in loads {
-            self.desk.restore(&user, load);
+            // What is open is told conversation by conversation.
+            let open = PerKind::default();
+            self.desk.restore(&user, Load { open, ..load });
         }
         self.registrar.restore(registrations, now);
         // Somebody may have left the configuration since.
@@ -331,6 +337,7 @@ impl Engine {
             self.user_agent.next_timeout(),
             self.registrar.next_timeout(),
             self.desk.next_timeout(),
+            self.conversations.next_timeout().map(|(_, at)| at),
             self.targets.next_timeout(),
             self.deadlines.first().map(|(at, _)| *at),
         ]
@@ -355,6 +362,10 @@ impl Engine {
         if due(self.desk.next_timeout()) {
             self.desk.handle_timeout(now);
         }
+        if due(self.conversations.next_timeout().map(|(_, at)| at)) {
+            let snapshot = Arc::clone(&self.snapshot);
+            self.conversations.handle_timeout(&snapshot, now);
+        }
         if due(self.targets.next_timeout()) {
             self.refresh_targets(now);
         }
@@ -375,9 +386,11 @@ impl Engine {
                 self.user_agent_event(event, now);
             } else if let Some(action) = self.registrar.poll_action() {
                 self.registrar_action(action, now);
+            } else if let Some(action) = self.conversations.poll_action() {
+                self.conversation_action(action, now);
             } else if let Some(action) = self.desk.poll_action() {
                 self.desk_action(action, now);
-            } else {
+            } else if !self.answer_command() {
                 break;
             }
         }
@@ -396,8 +409,11 @@ impl Engine {
             desk::Action::Reselect { call, cause } => {
                 self.call_event(call, call::Event::CandidatesChanged(cause), now);
             }
-            desk::Action::ReselectMessage { .. } => {}
-            desk::Action::StorePresence(record) => self.store(Record::Presence(record)),
+            desk::Action::ReselectMessage {
+                conversation,
+                cause,
+            } => self.give_out(conversation, cause, now),
+            desk::Action::StorePresence(record) => self.presence_changed(record, now),
         }
     }
 

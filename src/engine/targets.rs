@@ -114,6 +114,7 @@ impl Engine {
             });
         }
         self.desk.snapshot_changed(&snapshot, now);
+        self.conversations.snapshot_changed(&snapshot, now);
         self.registrar.snapshot_changed(&snapshot, now);
         self.refresh_targets(now);
     }

@@ -6,6 +6,7 @@ mod addresses;
 mod answering;
 mod arriving;
 mod giving_up;
+mod inbox;
 mod network;
 mod party;
 mod reloading;

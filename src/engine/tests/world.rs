@@ -9,6 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::party::{Manner, Party, PartyLeg, Standing};
+use crate::core::conversation::{Done, Event as InboxEvent, Refusal};
 use crate::core::id::{CallId, LegId, RandomSource, VoicemailId};
 use crate::core::name::UserName;
 use crate::core::record::{
@@ -144,6 +145,10 @@ pub struct World {
     pub told: Vec<String>,
     pub drained: bool,
     pub statuses: Vec<Status>,
+    pub answers: Vec<(u64, Result<Done, Refusal>)>,
+    pub published: Vec<InboxEvent>,
+    /// What was stored, published and answered, in order.
+    pub order: Vec<&'static str>,
     registering: BTreeMap<(usize, RequestId), bool>,
     ladder: Vec<String>,
     next_leg: u128,
@@ -226,6 +231,9 @@ impl World {
             told: Vec::new(),
             drained: false,
             statuses: Vec::new(),
+            answers: Vec::new(),
+            published: Vec::new(),
+            order: Vec::new(),
             registering: BTreeMap::new(),
             ladder: Vec::new(),
             next_leg: 1,
@@ -1109,12 +1117,15 @@ impl World {
         self.tell(Input::Media(event));
     }
 
-    fn take_outputs(&mut self) {
+    pub fn take_outputs(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { flow, bytes } => self.transmit(flow.local, flow.remote, bytes),
                 Output::Media(command) => self.media_command(command),
-                Output::Store(record) => self.records.push(*record),
+                Output::Store(record) => {
+                    self.order.push("stored");
+                    self.records.push(*record);
+                }
                 Output::PrepareVoicemail { record, .. } => self.prepare(*record),
                 Output::KeepVoicemail(record, notice) => {
                     self.note("keep the voicemail");
@@ -1145,7 +1156,14 @@ impl World {
                     self.told.push(text);
                 }
                 Output::Status { status, .. } => self.statuses.push(*status),
-                Output::Answered { .. } | Output::Published(_) => {}
+                Output::Answered { number, result } => {
+                    self.order.push("answered");
+                    self.answers.push((number, *result));
+                }
+                Output::Published(event) => {
+                    self.order.push("published");
+                    self.published.push(*event);
+                }
                 Output::Drained => self.drained = true,
             }
         }

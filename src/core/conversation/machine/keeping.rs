@@ -46,12 +46,14 @@ impl Conversations {
         self.arm_idle(id, snapshot, passed(last_message), now);
     }
 
-    /// How busy each user is with what was restored, for the desk: who has it, and its kind.
-    pub fn restored_loads(&self) -> impl Iterator<Item = (&UserName, Kind)> {
-        self.held.values().filter_map(|held| {
-            let user = held.stands.0.as_ref()?;
-            Some((user, held.row.kind))
-        })
+    /// The restored conversations that are open and wait for nobody, with whoever has them, for the
+    /// desk.
+    pub fn restored(&self) -> impl Iterator<Item = (ConversationId, Kind, Option<&UserName>)> {
+        let open = |held: &&Held| held.row.status == Status::Open && !held.stands.1;
+        self.held
+            .values()
+            .filter(open)
+            .map(|held| (held.row.id, held.row.kind, held.stands.0.as_ref()))
     }
 
     /// Restored conversations that wait for somebody to become available, oldest first.
@@ -66,12 +68,15 @@ impl Conversations {
         seekers.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// A user's presence as it was before the start.
-    pub fn restore_presence(&mut self, user: &UserName, presence: Presence) {
-        match presence {
-            Presence::Available => self.away.remove(user),
-            Presence::Away => self.away.insert(user.clone()),
-        };
+    /// A user's presence as it was before the start. After the conversations.
+    pub fn restore_presence(
+        &mut self,
+        user: &UserName,
+        presence: Presence,
+        snapshot: &Snapshot,
+        now: Now,
+    ) {
+        self.presence(user, presence, snapshot, now);
     }
 
     /// Whether another conversation may begin.

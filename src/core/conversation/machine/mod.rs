@@ -69,13 +69,6 @@ pub enum Action {
         /// What.
         presence: Presence,
     },
-    /// The answer to a command.
-    Answer {
-        /// The number that the command came with.
-        number: u64,
-        /// What it came to.
-        result: Box<Result<Done, Refusal>>,
-    },
 }
 
 /// How a conversation stands with the desk.
@@ -196,24 +189,25 @@ impl Conversations {
         }
     }
 
-    /// Takes in a command; [`Action::Answer`] with its number follows.
+    /// Takes in a command; its answer comes from [`Conversations::poll_answer`].
     pub fn handle_command(&mut self, number: u64, command: Command, snapshot: &Snapshot, now: Now) {
         let result = self.command(command, snapshot, now);
         self.answers.push_back((number, result));
     }
 
-    /// The next thing to do, until `None`. What a [`Action::Select`] leads to comes after it, and
-    /// answers come last, so that they tell what became of it all.
+    /// The next thing to do, until `None`. What a [`Action::Select`] leads to comes after it.
     pub fn poll_action(&mut self) -> Option<Action> {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
-        if let Some(id) = self.to_select.pop_front() {
-            return Some(Action::Select(id));
-        }
+        self.to_select.pop_front().map(Action::Select)
+    }
+
+    /// The next answer with the number of its command. Poll it when nothing else is left to do, at
+    /// the desk either, so that it tells what became of it all.
+    pub fn poll_answer(&mut self) -> Option<(u64, Result<Done, Refusal>)> {
         let (number, result) = self.answers.pop_front()?;
-        let result = Box::new(result.and_then(|reply| self.done(reply)));
-        Some(Action::Answer { number, result })
+        Some((number, result.and_then(|reply| self.done(reply))))
     }
 
     /// When [`Conversations::handle_timeout`] is to be called.
@@ -228,8 +222,8 @@ impl Conversations {
         {
             self.disarm(id, timer);
             match timer {
-                Timer::GiveToNext => self.give_to_next(id, now),
-                Timer::TakeBack => self.take_back(id, now),
+                Timer::GiveToNext => self.give_to_next(id),
+                Timer::TakeBack => self.take_back(id),
                 Timer::CloseIdle => self.close_idle(id, snapshot, now),
             }
         }

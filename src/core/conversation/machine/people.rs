@@ -117,6 +117,9 @@ impl Conversations {
             row.preview = preview(&message);
             row.awaits_reply_since = None;
             row.replied = true;
+            if let Some(progress) = &mut row.progress {
+                progress.answered();
+            }
             if row.closed.take().is_some() {
                 row.status = Status::Open;
             }
@@ -472,7 +475,7 @@ impl Conversations {
         self.edit(id, |row| {
             row.awaits_reply_since = row.awaits_reply_since.or(Some(now.wall));
             if let Some(progress) = &mut row.progress {
-                progress.step_ended(now);
+                progress.handed_over(now);
             }
         });
         self.ask(id, Some(Cause::HandedOver), snapshot, now);
@@ -605,7 +608,10 @@ impl Conversations {
     ) {
         use crate::core::routing::Presence;
         use crate::core::snapshot::WhenAway;
-        self.restore_presence(user, presence);
+        match presence {
+            Presence::Available => self.away.remove(user),
+            Presence::Away => self.away.insert(user.clone()),
+        };
         let theirs = self.by_user.get(user).into_iter().flatten();
         for id in theirs.copied().collect::<Vec<_>>() {
             let Some(row) = self.held.get(&id).map(|held| &held.row) else {

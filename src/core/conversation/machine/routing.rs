@@ -11,7 +11,7 @@ use crate::core::id::{ConversationId, DecisionId};
 use crate::core::name::UserName;
 use crate::core::record::{AssignmentRecord, Record};
 use crate::core::routing::{
-    Attempt, Cause, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
+    Cause, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
     UnassignedReason,
 };
 use crate::core::snapshot::{Channel, Rule, Snapshot, Target};
@@ -93,9 +93,21 @@ impl Conversations {
             return;
         };
         if let Some(held) = self.held.get_mut(&id) {
-            // The desk knows already: it has claimed in the same turn.
-            held.stands = super::stands(&row);
+            // The desk has claimed in the same turn.
+            held.stands = match &decision.outcome {
+                Outcome::Assign { user, .. } => (Some(user.clone()), false),
+                Outcome::Unassigned {
+                    reason: UnassignedReason::NobodyAvailable,
+                } => (None, true),
+                Outcome::Unassigned { .. }
+                | Outcome::CustomerAgent { .. }
+                | Outcome::Ring(_)
+                | Outcome::Wait { .. }
+                | Outcome::Voicemail { .. }
+                | Outcome::Refuse { .. } => (None, false),
+            };
         }
+        self.stand(id);
         if !stays {
             self.follow(&row, before, cause, decision_id, decision, snapshot, now);
             self.arm_answer(id, snapshot, now, now);
@@ -105,11 +117,27 @@ impl Conversations {
         }
     }
 
-    /// Somebody whom this conversation may seek became available, or has room again.
-    pub fn became_available(&mut self, id: ConversationId, snapshot: &Snapshot, now: Now) {
+    /// Somebody whom this conversation may seek became available, or has room again. False: it
+    /// does not wait.
+    pub fn give_out(
+        &mut self,
+        id: ConversationId,
+        cause: Cause,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> bool {
         let waits = self.held.get(&id).is_some_and(|held| held.stands.1);
         if waits {
-            self.ask(id, Some(Cause::BecameAvailable), snapshot, now);
+            self.ask(id, Some(cause), snapshot, now);
+        }
+        waits
+    }
+
+    /// It was let ask again, and nobody could take it after all.
+    pub fn still_waits(&mut self, id: ConversationId) {
+        let held = self.held.get_mut(&id);
+        if let Some(progress) = held.and_then(|held| held.row.progress.as_mut()) {
+            progress.cause = Cause::OfferEnded;
         }
     }
 
@@ -213,16 +241,16 @@ impl Conversations {
     }
 
     /// Its assignee has not answered in time.
-    pub(super) fn give_to_next(&mut self, id: ConversationId, now: Now) {
-        self.ask_without_assignee(id, Cause::NotAnswered, now);
+    pub(super) fn give_to_next(&mut self, id: ConversationId) {
+        self.ask_for_another(id, Progress::not_answered);
     }
 
     /// Its assignee went away, did not come back in time, and had not answered.
-    pub(super) fn take_back(&mut self, id: ConversationId, now: Now) {
-        self.ask_without_assignee(id, Cause::TakenBack, now);
+    pub(super) fn take_back(&mut self, id: ConversationId) {
+        self.ask_for_another(id, Progress::taken_back);
     }
 
-    fn ask_without_assignee(&mut self, id: ConversationId, cause: Cause, _now: Now) {
+    fn ask_for_another(&mut self, id: ConversationId, given_up: fn(&mut Progress, &UserName)) {
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
@@ -230,10 +258,7 @@ impl Conversations {
             return;
         };
         if let Some(progress) = &mut held.row.progress {
-            if !progress.tried.iter().any(|(tried, _)| *tried == user) {
-                progress.tried.push((user, Attempt::TimedOut));
-            }
-            progress.cause = cause;
+            given_up(progress, &user);
         }
         self.to_select.push_back(id);
     }
@@ -401,22 +426,5 @@ fn advance(before: Option<Box<Progress>>, decision: &Decision, now: Now) -> Opti
         progress.advance(decision, now);
         return Some(progress);
     }
-    let step = match &decision.outcome {
-        Outcome::Assign { step, .. } | Outcome::CustomerAgent { step, .. } => *step,
-        Outcome::Ring(_)
-        | Outcome::Wait { .. }
-        | Outcome::Voicemail { .. }
-        | Outcome::Unassigned { .. }
-        | Outcome::Refuse { .. } => 0,
-    };
-    Some(Box::new(Progress {
-        hours: decision.trace.hours.clone()?,
-        rule: decision.trace.rule?,
-        step,
-        step_began: now.wall,
-        tried: Vec::new(),
-        earlier: Vec::new(),
-        ringing: Vec::new(),
-        cause: Cause::OfferEnded,
-    }))
+    Progress::begin(decision, now).map(Box::new)
 }

@@ -96,7 +96,6 @@ impl World {
     }
 
     fn drain(&mut self) -> Option<Result<Done, Refusal>> {
-        let mut answer = None;
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Store(record) => self.records.push(*record),
@@ -114,10 +113,9 @@ impl World {
                         .presence_changed(record, &self.snapshot, self.now);
                 }
                 Action::Select(id) => self.decide(id),
-                Action::Answer { result, .. } => answer = Some(*result),
             }
         }
-        answer
+        self.machine.poll_answer().map(|(_, result)| result)
     }
 
     fn decide(&mut self, id: ConversationId) {
@@ -185,6 +183,12 @@ impl World {
             by: Actor::User(by.into()),
             status,
         })
+    }
+
+    fn becomes_available(&mut self, id: ConversationId) {
+        let cause = Cause::BecameAvailable;
+        self.machine.give_out(id, cause, &self.snapshot, self.now);
+        self.drain();
     }
 
     fn goes(&mut self, user: &str, presence: Presence) {
@@ -450,9 +454,7 @@ fn what_a_person_unassigned_stays_so_until_it_was_closed() {
     assert_eq!((row.assignee.clone(), row.unassigned), (None, None));
     let row = world.again(&row, "Anybody?");
     assert_eq!(row.assignee, None);
-    world
-        .machine
-        .became_available(id, &world.snapshot, world.now);
+    world.becomes_available(id);
     world.drain();
     assert_eq!(world.asked.len(), 1, "nobody is sought");
     let closed = conversation(world.sets(id, "bjorn", Status::Closed));
@@ -578,18 +580,14 @@ fn what_waits_is_given_out_when_somebody_becomes_available() {
         Some(UnassignedReason::NobodyAvailable)
     );
     world.gives("anna");
-    world
-        .machine
-        .became_available(id, &world.snapshot, world.now);
+    world.becomes_available(id);
     world.drain();
     assert_eq!(world.holder(id).as_deref(), Some("anna"));
     assert_eq!(
         cause(world.asked.last().unwrap()),
         Some(Cause::BecameAvailable)
     );
-    world
-        .machine
-        .became_available(id, &world.snapshot, world.now);
+    world.becomes_available(id);
     world.drain();
     assert_eq!(world.asked.len(), 2, "it waits no more");
 }
@@ -940,8 +938,9 @@ fn what_was_restored_goes_on_where_it_was() {
         after.machine.restore(row, &after.snapshot, after.now);
     }
     assert_eq!(after.machine.restored_seekers(), [waits.id]);
-    let loads: Vec<_> = after.machine.restored_loads().collect();
-    assert_eq!(loads, [(&UserName::from("anna"), Kind::Email)]);
+    let anna = UserName::from("anna");
+    let standing: Vec<_> = after.machine.restored().collect();
+    assert_eq!(standing, [(assigned.id, Kind::Email, Some(&anna))]);
     after.pass(199);
     assert!(after.asked.is_empty());
     after.gives("bjorn");
