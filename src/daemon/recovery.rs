@@ -9,25 +9,31 @@ use super::outputs::Outputs;
 use crate::clock;
 use crate::core::record::{ConversationItem, ConversationRecord, Notice, Record, VoicemailRecord};
 use crate::core::snapshot::Snapshot;
-use crate::engine::{Engine, local_time};
+use crate::engine::{Engine, Inbox, local_time};
 use crate::media::recording;
 use crate::store::Reader;
 
-/// Tells the engine who was registered and how busy users were.
+/// Tells the engine who was registered, how busy users were, and what the inbox holds.
 pub(super) fn restore_users(engine: &mut Engine, database: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
     let now = clock::now();
-    let (registrations, loads) = runtime.block_on(async {
+    let (registrations, loads, inbox) = runtime.block_on(async {
         let mut reader = Reader::open(database).await?;
         Ok::<_, crate::store::StoreError>((
             reader.registrations(now.wall).await?,
             reader.loads().await?,
+            Inbox {
+                contacts: reader.all_contacts().await?,
+                conversations: reader.open_conversations().await?,
+                presence: reader.presence().await?,
+            },
         ))
     })?;
     engine.restore(registrations, loads, now);
+    engine.restore_inbox(inbox, now);
     Ok(())
 }
 
