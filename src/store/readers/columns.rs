@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::core::conversation::{
-    Assignee, Author, ContactRecord, ConversationRecord, Gone, MessageRecord,
+    Assignee, Author, ContactRecord, ConversationRecord, Gone, MessageRecord, SessionRecord,
 };
 use crate::core::id::ContactId;
 use crate::core::record::{CallRecord, DecisionRecord, VoicemailRecord};
@@ -342,5 +342,18 @@ pub(super) fn decision(columns: &mut Columns<'_>) -> Result<DecisionRecord, Stor
         facts: columns.json()?,
         decision: columns.json()?,
         remark: columns.texts()?,
+    })
+}
+
+/// What is read of a session.
+pub(super) const SESSION: &str = "session_key, user_name, began, expires";
+
+/// The columns of [`SESSION`].
+pub(super) fn session(columns: &mut Columns<'_>) -> Result<SessionRecord, StoreError> {
+    Ok(SessionRecord {
+        key: columns.text()?,
+        user: columns.name()?,
+        began: columns.wall()?,
+        expires: columns.wall()?,
     })
 }

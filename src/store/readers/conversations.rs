@@ -206,6 +206,22 @@ impl Readers {
         Ok(listed.into_iter().map(|item| item.conversation).collect())
     }
 
+    /// The conversations that customer agents have and that are not closed, in the order in which they
+    /// began. For Ringdesk itself.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row cannot be read.
+    pub async fn conversations_of_customer_agents(
+        &self,
+    ) -> Result<Vec<ConversationRecord>, StoreError> {
+        let question = QueryBuilder::new(format!(
+            "SELECT {CONVERSATION}, 0 FROM conversations
+             WHERE assignee_kind = 'customer-agent' AND status <> 'closed' ORDER BY number"
+        ));
+        let listed = self.listed(question).await?;
+        Ok(listed.into_iter().map(|item| item.conversation).collect())
+    }
+
     /// Who a conversation was given to, in order.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sqlx::QueryBuilder;
 
 use super::Readers;
-use super::columns::Columns;
+use super::columns::{self, Columns, SESSION};
 use super::page::{CursorError, LARGEST_PAGE, rows};
 use crate::core::conversation::{AuditRecord, PresenceRecord, SessionRecord};
 use crate::core::name::UserName;
@@ -52,13 +52,13 @@ impl Readers {
     /// # Errors
     /// The database does not answer, or the row cannot be read.
     pub async fn session(&self, key: &str) -> Result<Option<SessionRecord>, StoreError> {
-        let mut question = QueryBuilder::new(
-            "SELECT session_key, user_name, began, expires FROM sessions WHERE session_key = ",
-        );
+        let mut question = QueryBuilder::new(format!(
+            "SELECT {SESSION} FROM sessions WHERE session_key = "
+        ));
         question.push_bind(key.to_owned());
         let mut connection = self.connection().await?;
         let row = question.build().fetch_optional(&mut *connection).await?;
-        row.map(|row| session(&mut Columns::of("a session", &row)))
+        row.map(|row| columns::session(&mut Columns::of("a session", &row)))
             .transpose()
     }
 
@@ -67,16 +67,15 @@ impl Readers {
     /// # Errors
     /// The database does not answer, or a row cannot be read.
     pub async fn sessions_of(&self, user: &UserName) -> Result<Vec<SessionRecord>, StoreError> {
-        let mut question = QueryBuilder::new(
-            "SELECT session_key, user_name, began, expires FROM sessions WHERE user_name = ",
-        );
+        let mut question =
+            QueryBuilder::new(format!("SELECT {SESSION} FROM sessions WHERE user_name = "));
         question.push_bind(user.to_string());
         question.push(" ORDER BY began DESC LIMIT ");
         question.push_bind(LARGEST_PAGE);
         let mut connection = self.connection().await?;
         let rows = question.build().fetch_all(&mut *connection).await?;
         rows.iter()
-            .map(|row| session(&mut Columns::of("a session", row)))
+            .map(|row| columns::session(&mut Columns::of("a session", row)))
             .collect()
     }
 
@@ -121,15 +120,6 @@ impl Readers {
             items: entries.into_iter().map(|(_, entry)| entry).collect(),
         })
     }
-}
-
-fn session(columns: &mut Columns<'_>) -> Result<SessionRecord, StoreError> {
-    Ok(SessionRecord {
-        key: columns.text()?,
-        user: columns.name()?,
-        began: columns.wall()?,
-        expires: columns.wall()?,
-    })
 }
 
 fn entry(columns: &mut Columns<'_>) -> Result<(AuditPlace, AuditRecord), StoreError> {

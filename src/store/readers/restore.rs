@@ -3,8 +3,9 @@
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::columns::{self, CONTACT, CONVERSATION, Columns};
-use crate::core::conversation::{ContactRecord, ConversationRecord, PresenceRecord};
+use super::columns::{self, CONTACT, CONVERSATION, Columns, SESSION};
+use crate::core::conversation::{ContactRecord, ConversationRecord, PresenceRecord, SessionRecord};
+use crate::core::time::Wall;
 use crate::store::{Reader, StoreError};
 
 impl Reader {
@@ -47,6 +48,21 @@ impl Reader {
     /// The database does not answer, or a row cannot be read.
     pub async fn presence(&mut self) -> Result<Vec<PresenceRecord>, StoreError> {
         presence(&mut self.0).await
+    }
+
+    /// The sessions that are not over at `now`.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row cannot be read.
+    pub async fn sessions(&mut self, now: Wall) -> Result<Vec<SessionRecord>, StoreError> {
+        let question = format!("SELECT {SESSION} FROM sessions WHERE expires > $1");
+        let rows = sqlx::query(AssertSqlSafe(question))
+            .bind(now.to_string())
+            .fetch_all(&mut self.0)
+            .await?;
+        rows.iter()
+            .map(|row| columns::session(&mut Columns::of("a session", row)))
+            .collect()
     }
 }
 

@@ -1,6 +1,9 @@
 mod answering;
 mod keeping;
+mod reading;
 mod sample;
+mod searching;
+mod seeing;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};

@@ -6,10 +6,17 @@ use crate::core::conversation::{
     Assignee, Attachment, Author, ContactRecord, ConversationRecord, Delivery, MessageKind,
     MessageRecord, Status,
 };
-use crate::core::id::{AttachmentId, CallId, ContactId, ConversationId, MessageId, VoicemailId};
-use crate::core::record::{AssignmentRecord, Record, VoicemailRecord};
+use crate::core::id::{
+    AttachmentId, CallId, ContactId, ConversationId, DecisionId, MessageId, VoicemailId,
+};
+use crate::core::record::{
+    AssignmentRecord, CallOutcome, CallRecord, DecisionRecord, Record, VoicemailRecord,
+};
+use crate::core::routing::{Facts, Request, Selection, To, route};
+use crate::core::sample::{at, channel, snapshot};
 use crate::core::snapshot::Kind;
 use crate::core::time::Wall;
+use crate::store::{ConversationQuery, ListedConversation, Page, Readers, Sight, StoreError};
 
 /// Second `n` of the test's day.
 pub fn second(n: i64) -> Wall {
@@ -153,4 +160,103 @@ pub fn item(conversation: ConversationRecord) -> Record {
 /// As a record.
 pub fn said(message: MessageRecord) -> Record {
     Record::Message(Box::new(message))
+}
+
+/// A call of second `n` that nobody took, told of in conversation `n`.
+pub fn call(n: u128) -> CallRecord {
+    CallRecord {
+        id: voicemail(n).call,
+        channel: Some("main-line".into()),
+        trunk: None,
+        from: Some("+4790000001".parse().unwrap()),
+        from_name: None,
+        to: "+4722334455".to_owned(),
+        began: second(i64::try_from(n).unwrap()),
+        answered: None,
+        ended: Some(second(i64::try_from(n).unwrap())),
+        answered_by: None,
+        outcome: Some(CallOutcome::Missed),
+        detail: String::new(),
+        sip_call_id: format!("sip-{n}"),
+        snapshot: 1,
+    }
+}
+
+/// Decision `n`, about conversation `n`.
+pub fn decision(n: u128) -> DecisionRecord {
+    let snapshot = snapshot(vec![], vec![], vec![channel(vec![])]);
+    let request = Request {
+        kind: Kind::Call,
+        to: To::Number("+4722334455".parse().unwrap()),
+        from: None,
+        sender: Some("kari@example.com".to_owned()),
+        trunk: None,
+        selection: Selection::First,
+    };
+    let facts = Facts::default();
+    DecisionRecord {
+        id: DecisionId(Uuid::from_u128((0xde << 120) | n)),
+        call: None,
+        conversation: Some(conversation_id(n)),
+        at: second(i64::try_from(n).unwrap()),
+        decision: route(&snapshot, &facts, &request, at("2026-12-02T10:40:00Z")),
+        request,
+        facts,
+        remark: None,
+    }
+}
+
+/// A database with these records in it.
+pub struct Kept {
+    pub files: super::Files,
+    runtime: tokio::runtime::Runtime,
+    pub readers: Readers,
+}
+
+impl Kept {
+    pub fn of(records: impl IntoIterator<Item = Record>) -> Kept {
+        let mut files = super::Files::new();
+        let store = files.open();
+        for record in records {
+            assert!(store.keep(record));
+        }
+        drop(store);
+        let complaints: Vec<String> = files.complaints.as_ref().unwrap().try_iter().collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let runtime = super::runtime();
+        let readers = runtime
+            .block_on(Readers::open(&files.database(), 2))
+            .unwrap();
+        Kept {
+            files,
+            runtime,
+            readers,
+        }
+    }
+
+    /// The same database, opened again.
+    pub fn again(self) -> Kept {
+        let database = self.files.database();
+        let readers = self.runtime.block_on(Readers::open(&database, 2)).unwrap();
+        Kept { readers, ..self }
+    }
+
+    pub fn ask<T>(&self, question: impl Future<Output = Result<T, StoreError>>) -> T {
+        self.runtime.block_on(question).unwrap()
+    }
+
+    /// The numbers of the conversations that this lists.
+    pub fn listed(&self, query: &ConversationQuery) -> Vec<u128> {
+        let page = self.ask(self.readers.conversations(&Sight::Everything, query));
+        numbers(&page)
+    }
+}
+
+/// The numbers of the conversations of a page.
+pub fn numbers(page: &Page<ListedConversation>) -> Vec<u128> {
+    let ids = page
+        .items
+        .iter()
+        .map(|item| item.conversation.id.0.as_u128());
+    ids.map(|id| id & u128::from(u64::MAX)).collect()
 }
