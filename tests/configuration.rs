@@ -5,9 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use argon2::{Argon2, PasswordVerifier};
 use ringdesk::config::Loaded;
 use ringdesk::config::schema::{ROOT, TABLES};
+use ringdesk::core::snapshot::{Channel, Kind, RuleName};
 use ringdesk::daemon;
+use sha2::{Digest, Sha256};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -57,7 +60,14 @@ fn toml_blocks(text: &str) -> Vec<String> {
 fn the_examples_of_the_documentation_are_one_configuration_that_works() {
     let (_house, config) = empty_house();
     fs::create_dir(config.join("secrets")).unwrap();
-    for name in ["anna", "carrier"] {
+    let secrets = [
+        "anna",
+        "carrier",
+        "support-mail",
+        "assistant",
+        "crm-webhook",
+    ];
+    for name in secrets {
         fs::write(config.join("secrets").join(name), "swordfish\n").unwrap();
     }
     let blocks = toml_blocks(&documentation());
@@ -67,17 +77,40 @@ fn the_examples_of_the_documentation_are_one_configuration_that_works() {
     }
     let loaded = load(&config);
     assert!(loaded.snapshot.channel("main-line").is_some());
-    assert_eq!(loaded.snapshot.expectations.len(), 4);
+    assert_eq!(loaded.snapshot.expectations.len(), 5);
+    let kinds: BTreeSet<Kind> = loaded.snapshot.channels.iter().map(Channel::kind).collect();
+    assert_eq!(kinds, BTreeSet::from(Kind::ALL));
+}
+
+#[test]
+fn the_example_of_an_office_works_as_it_is_written() {
+    let (_house, config) = empty_house();
+    let text = fs::read_to_string(root().join("docs/example-office.md")).unwrap();
+    let blocks = toml_blocks(&text);
+    assert_eq!(blocks.len(), 1);
+    fs::write(config.join("office.toml"), &blocks[0]).unwrap();
+    let loaded = load(&config);
+    assert_eq!(loaded.warnings, []);
+    let snapshot = loaded.snapshot;
+    let of_kind = |kind| {
+        let channels = snapshot.channels.iter();
+        channels.filter(|channel| channel.kind() == kind).count()
+    };
+    assert_eq!(Kind::ALL.map(of_kind), [2, 1, 1, 1]);
+    assert_eq!(snapshot.schedules.len(), 2);
+    assert_eq!(snapshot.expectations.len(), 5);
+    let chat = snapshot.channel("website-chat").unwrap();
+    let closed = chat.rule(RuleName::AfterHours).reply.as_deref().unwrap();
+    assert!(closed.starts_with("We are here from Monday"), "{closed}");
+    assert!(!chat.chat().unwrap().offline_form);
 }
 
 /// The heading that documents a table.
 fn heading(table: &str) -> String {
     match table {
         "" => "### The top level".to_owned(),
-        "a special day" => "### A special day".to_owned(),
-        "a rule" => "### A rule".to_owned(),
-        "a step of `then`" => "### A step of `then`".to_owned(),
-        table => format!("### `{table}`"),
+        table if table.starts_with('[') => format!("### `{table}`"),
+        table => format!("### A{}", &table[1..]),
     }
 }
 
@@ -164,7 +197,7 @@ fn the_shipped_configuration_works_in_a_fresh_clone_and_asks_for_passwords_alone
     for listen in &loaded.snapshot.settings.sip.listen {
         assert!(listen.address.ip().is_loopback());
     }
-    assert_eq!(loaded.warnings.len(), loaded.snapshot.users.len());
+    assert_eq!(loaded.warnings.len(), 2 * loaded.snapshot.users.len());
     for warning in &loaded.warnings {
         assert!(
             warning.message.contains("Run: ringdesk secret"),
@@ -179,6 +212,19 @@ fn the_shipped_configuration_works_in_a_fresh_clone_and_asks_for_passwords_alone
             printed.contains(&format!("user      {}\n", user.name)),
             "{printed}"
         );
+        let arguments = ["secret", &user.name, "--sign-in", "--config", config];
+        let (printed, code) = ringdesk(&arguments);
+        assert_eq!(code, Some(0), "{printed}");
+        let password = printed.split("password  ").nth(1).unwrap();
+        let password = password.lines().next().unwrap();
+        let file = Path::new(config).join(format!("secrets/{}-sign-in", user.name));
+        let hash = fs::read_to_string(file).unwrap();
+        assert!(!hash.contains(password), "{hash}");
+        let verified = Argon2::default().verify_password(password.as_bytes(), hash.trim());
+        assert_eq!(verified, Ok(()));
+        let (printed, code) = ringdesk(&arguments);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains("has a password already"), "{printed}");
     }
     assert_eq!(load(Path::new(config)).warnings, []);
 }
@@ -206,6 +252,31 @@ fn a_comment_that_shows_a_key_is_right_when_its_mark_is_taken_away() {
             );
         }
     }
+}
+
+#[test]
+fn a_token_is_printed_once_with_what_to_write_for_it() {
+    let (_house, config) = empty_house();
+    let directory = config.to_str().unwrap();
+    let (printed, code) = ringdesk(&["secret", "--token", "crm", "--config", directory]);
+    assert_eq!(code, Some(0), "{printed}");
+    let written: String = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(config.join("a.toml"), format!("[http]\n{written}")).unwrap();
+    let loaded = load(&config);
+    let token = printed.split("token     ").nth(1).unwrap();
+    let token = token.lines().next().unwrap();
+    let [of_program] = loaded.snapshot.tokens.as_slice() else {
+        panic!("one token");
+    };
+    assert_eq!(
+        of_program.sha256.as_slice(),
+        Sha256::digest(token).as_slice()
+    );
+    assert_eq!(ringdesk(&["secret", "--token", "x\"y"]).1, Some(1));
 }
 
 #[test]

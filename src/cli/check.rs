@@ -8,6 +8,7 @@ use clap::Args;
 use super::ConfigDirectory;
 use super::network::{self, Finding};
 use crate::config::{Diagnostic, Loaded};
+use crate::core::snapshot::{Kind, Snapshot};
 use crate::daemon;
 
 /// Checks the configuration and its expectations; exit code 1 with every error.
@@ -75,7 +76,11 @@ fn print_warnings(warnings: &[Diagnostic], out: &mut impl Write) -> io::Result<(
 fn summary(loaded: &Loaded) -> String {
     let snapshot = &loaded.snapshot;
     let things = [
-        count(snapshot.channels.len(), "channel"),
+        format!(
+            "{}{}",
+            count(snapshot.channels.len(), "channel"),
+            kinds(snapshot)
+        ),
         count(snapshot.numbers.len(), "number"),
         count(snapshot.trunks.len(), "trunk"),
         count(snapshot.users.len(), "user"),
@@ -89,6 +94,24 @@ fn summary(loaded: &Loaded) -> String {
         number => format!("; {}", count(number, "warning")),
     };
     format!("ok: {}{warnings}", things.join(", "))
+}
+
+/// ` (2 call, 1 email)`; nothing where there are only calls.
+fn kinds(snapshot: &Snapshot) -> String {
+    let of_kind = |kind| {
+        let channels = snapshot.channels.iter();
+        channels.filter(|channel| channel.kind() == kind).count()
+    };
+    if of_kind(Kind::Call) == snapshot.channels.len() {
+        return String::new();
+    }
+    let kinds: Vec<String> = Kind::ALL
+        .into_iter()
+        .map(|kind| (of_kind(kind), kind))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, kind)| format!("{number} {kind}"))
+        .collect();
+    format!(" ({})", kinds.join(", "))
 }
 
 fn count(number: usize, noun: &str) -> String {

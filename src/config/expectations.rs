@@ -21,8 +21,9 @@ pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -
         let Some(at) = at(entry, snapshot, findings) else {
             continue;
         };
-        if let Some(channel) = snapshot.channel(&entry.channel.value) {
-            check_kind(entry, channel.kind(), findings);
+        let channel = snapshot.channel(&entry.channel.value);
+        if channel.is_some_and(|channel| !fits_kind(entry, channel.kind(), findings)) {
+            continue;
         }
         let from = entry.from.as_ref().map(|from| from.value.as_str());
         for outcome in expected(entry) {
@@ -42,13 +43,15 @@ pub(super) fn check(tree: &Tree, snapshot: &Snapshot, findings: &mut Findings) -
 }
 
 /// Calls ring and end in voicemails; messages are assigned.
-fn check_kind(entry: &ExpectEntry, kind: Kind, findings: &mut Findings) {
+fn fits_kind(entry: &ExpectEntry, kind: Kind, findings: &mut Findings) -> bool {
     let channel = &entry.channel.value;
-    let refuse = |place: &Place, key: &str, instead: &str, findings: &mut Findings| {
+    let mut fits = true;
+    let mut refuse = |place: &Place, key: &str, instead: &str, findings: &mut Findings| {
         let message = format!(
             "`{key}` cannot be expected of channel \"{channel}\", which is of kind {kind}. Write {instead}."
         );
         findings.error(place, message);
+        fits = false;
     };
     match kind {
         Kind::Call => {
@@ -73,6 +76,7 @@ fn check_kind(entry: &ExpectEntry, kind: Kind, findings: &mut Findings) {
             }
         }
     }
+    fits
 }
 
 fn at(entry: &ExpectEntry, snapshot: &Snapshot, findings: &mut Findings) -> Option<Wall> {

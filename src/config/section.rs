@@ -240,7 +240,12 @@ impl<'a> Section<'a> {
         findings: &mut Findings,
     ) -> Option<Placed<T>> {
         let text = self.text(key, findings)?;
-        chosen(key, &text, choices, "it is", findings)
+        chosen(&text, choices, findings, |words| {
+            format!(
+                "`{key}` cannot be \"{}\": it is one of {words}.",
+                text.value
+            )
+        })
     }
 
     /// A list of some of several words.
@@ -251,9 +256,11 @@ impl<'a> Section<'a> {
         findings: &mut Findings,
     ) -> Option<Vec<Placed<T>>> {
         let texts = self.texts(key, findings)?;
-        let chosen = texts
-            .iter()
-            .filter_map(|text| chosen(key, text, choices, "each of it is", findings));
+        let chosen = texts.iter().filter_map(|text| {
+            chosen(text, choices, findings, |words| {
+                format!("`{key}` cannot hold \"{}\": there are {words}.", text.value)
+            })
+        });
         Some(chosen.collect())
     }
 
@@ -433,11 +440,10 @@ impl<'a> Section<'a> {
 }
 
 fn chosen<T: Copy>(
-    key: &str,
     text: &Placed<String>,
     choices: &[(&str, T)],
-    verb: &str,
     findings: &mut Findings,
+    refusal: impl Fn(&str) -> String,
 ) -> Option<Placed<T>> {
     let found = choices.iter().find(|(word, _)| *word == text.value);
     if found.is_none() {
@@ -445,14 +451,8 @@ fn chosen<T: Copy>(
         let meant = nearest(&text.value, words.iter().copied())
             .map(|word| format!(" Did you mean \"{word}\"?"))
             .unwrap_or_default();
-        findings.error(
-            &text.place,
-            format!(
-                "`{key}` cannot be \"{}\": {verb} one of {}.{meant}",
-                text.value,
-                words.join(", ")
-            ),
-        );
+        let refusal = refusal(&words.join(", "));
+        findings.error(&text.place, format!("{refusal}{meant}"));
     }
     found.map(|(_, value)| text.with(*value))
 }

@@ -96,6 +96,12 @@ fn mail_owner(
         .map_or(&channel.name.place, |it| &it.place);
     let name = &channel.name.value;
     if !mails {
+        if tree.smtp.is_none() {
+            let message = format!(
+                "there is no [smtp]: nobody can reply by mail to what form \"{name}\" brings."
+            );
+            findings.warning(&channel.name.place, message);
+        }
         return false;
     }
     if tree.smtp.is_none() {

@@ -12,7 +12,7 @@ use crate::config::diagnostic::Findings;
 use crate::config::files::Files;
 use crate::config::section::Placed;
 use crate::config::tree::{EmailSettingsEntry, HttpEntry, Tree};
-use crate::core::snapshot::{EmailSettings, HttpSettings, LmtpListen};
+use crate::core::snapshot::{EmailSettings, HttpSettings, Kind, LmtpListen};
 
 /// Where HTTP is taken where nothing is said: for this machine alone.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -87,6 +87,7 @@ fn networks(written: &[Placed<String>], findings: &mut Findings) -> Vec<IpNet> {
         .filter_map(|text| match uri::network(&text.value) {
             Ok(network) => Some(network),
             Err(problem) => {
+                let problem = problem.replace("; the carrier lists them", "");
                 findings.error(&text.place, problem);
                 None
             }
@@ -102,10 +103,7 @@ pub(super) fn check_needed(tree: &Tree, is_any_unread: bool, findings: &mut Find
     let advice = "Add [http], which takes HTTP at 127.0.0.1:8080 where nothing else is said";
     for channel in &tree.channels {
         let kind = channel.kind();
-        if matches!(
-            kind,
-            crate::core::snapshot::Kind::Form | crate::core::snapshot::Kind::Chat
-        ) {
+        if matches!(kind, Kind::Form | Kind::Chat) {
             let message =
                 format!("a {kind} is reached over HTTP, and there is no [http]. {advice}.");
             findings.error(&channel.name.place, message);

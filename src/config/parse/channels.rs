@@ -8,9 +8,9 @@ use crate::config::schema::{self, Table};
 use crate::config::section::{Placed, Section};
 use crate::config::tree::{
     CallEntry, ChannelEntry, ChatEntry, ChatflowEntry, EmailEntry, FieldEntry, FormEntry,
-    KindEntry, MailboxEntry, QuestionEntry, RuleEntry, WhenAwayEntry,
+    KindEntry, MailboxEntry, QuestionEntry, RuleEntry, StepEntry, WhenAwayEntry,
 };
-use crate::core::snapshot::{ChatSide, FieldType, Kind, RuleName};
+use crate::core::snapshot::{ChatSide, FieldType, Kind, RuleName, Target};
 
 /// A voicemail that is shorter says nothing, and one that is longer is nobody's to listen to.
 const VOICEMAIL_SECONDS: RangeInclusive<i64> = 5..=3600;
@@ -122,27 +122,29 @@ fn hand_over(chatflow: &ChatflowEntry, open: &mut Option<RuleEntry>, findings: &
     if chatflow.users.is_empty() && chatflow.teams.is_empty() {
         return;
     }
-    let lists = rules::lists_step(Kind::Chat, chatflow.users.clone(), chatflow.teams.clone());
     let rule = open.get_or_insert_with(|| RuleEntry {
         name: RuleName::Assign,
         place: chatflow.place.clone(),
         steps: Vec::new(),
+        own: rules::unwritten_step(Kind::Chat),
         names_somebody: false,
         voicemail: None,
         reply: None,
         answer_within: None,
     });
-    match rule.steps.first_mut() {
-        Some(first) if rule.names_somebody => {
-            let message = "the chatflow names whom it hands over to, so that those named here are never asked. Remove one of both.";
-            findings.warning(&rule.place, message);
-            first.target = lists.target;
-            first.users = lists.users;
-            first.teams = lists.teams;
-            first.agent = None;
-        }
-        Some(_) | None => rule.steps.insert(0, lists),
+    let hand_over = StepEntry {
+        target: Target::Lists,
+        users: chatflow.users.clone(),
+        teams: chatflow.teams.clone(),
+        agent: None,
+        ..rule.own.clone()
+    };
+    if rule.names_somebody {
+        let message = "the chatflow names whom it hands over to, so that those named here are never asked. Remove one of both.";
+        findings.warning(&rule.place, message);
+        rule.steps.remove(0);
     }
+    rule.steps.insert(0, hand_over);
     rule.names_somebody = true;
 }
 
@@ -253,24 +255,28 @@ fn field(section: &Section<'_>, findings: &mut Findings) -> Option<FieldEntry> {
     let max_length = section.whole("max_length", MAX_LENGTH, findings);
     let largest_megabytes = section.whole("largest_megabytes", LARGEST_MEGABYTES, findings);
     let choices = section.texts("choices", findings).unwrap_or_default();
+    let is_known = field_type.is_some() || !section.has("type");
     Some(FieldEntry {
         name: name?,
         label,
-        field_type,
+        field_type: field_type.unwrap_or_else(|| text(section)),
         required: required.is_some_and(|it| it.value),
-        max_length,
-        largest_megabytes,
-        choices,
+        // A type that was written wrong is one error; what would not go with another is no second.
+        max_length: max_length.filter(|_| is_known),
+        largest_megabytes: largest_megabytes.filter(|_| is_known),
+        choices: if is_known { choices } else { Vec::new() },
     })
 }
 
-fn field_type(section: &Section<'_>, findings: &mut Findings) -> Placed<FieldType> {
-    section
-        .choice("type", &FIELD_TYPES, findings)
-        .unwrap_or(Placed {
-            value: FieldType::Text,
-            place: section.place(),
-        })
+fn field_type(section: &Section<'_>, findings: &mut Findings) -> Option<Placed<FieldType>> {
+    section.choice("type", &FIELD_TYPES, findings)
+}
+
+fn text(section: &Section<'_>) -> Placed<FieldType> {
+    Placed {
+        value: FieldType::Text,
+        place: section.place(),
+    }
 }
 
 fn chat(section: &Section<'_>, findings: &mut Findings) -> ChatEntry {
@@ -313,15 +319,16 @@ fn chatflow(section: &Section<'_>, findings: &mut Findings) -> ChatflowEntry {
 
 fn question(section: &Section<'_>, findings: &mut Findings) -> Option<QuestionEntry> {
     let name = section.required_text("name", findings);
-    let text = section.required_text("text", findings);
+    let question = section.required_text("text", findings);
     let field_type = field_type(section, findings);
     let choices = section.texts("choices", findings).unwrap_or_default();
     let optional = section.truth("optional", findings);
+    let is_known = field_type.is_some() || !section.has("type");
     Some(QuestionEntry {
         name: name?,
-        text: text?,
-        field_type,
-        choices,
+        text: question?,
+        field_type: field_type.unwrap_or_else(|| text(section)),
+        choices: if is_known { choices } else { Vec::new() },
         optional: optional.is_some_and(|it| it.value),
     })
 }

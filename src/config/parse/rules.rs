@@ -57,8 +57,9 @@ pub(super) fn rule(
     let mut voicemail = is_call(kind)
         .then(|| section.text("voicemail", findings))
         .flatten();
-    let mut steps: Vec<StepEntry> = step(&section, kind, findings).into_iter().collect();
-    let names_somebody = !steps.is_empty();
+    let own = step(&section, kind, findings);
+    let names_somebody = own.names_somebody();
+    let mut steps: Vec<StepEntry> = names_somebody.then(|| own.clone()).into_iter().collect();
     let then = section.sections("then", then, findings);
     let last = then.len().checked_sub(1);
     for (index, written) in then.iter().enumerate() {
@@ -76,10 +77,11 @@ pub(super) fn rule(
                 voicemail = Some(prompt);
             }
         }
-        match step(written, kind, findings) {
-            Some(step) => steps.push(step),
-            None if is_call(kind) && written.has("voicemail") => {}
-            None => findings.error(&written.place(), names_nobody(kind)),
+        let step = step(written, kind, findings);
+        if step.names_somebody() {
+            steps.push(step);
+        } else if !is_call(kind) || !written.has("voicemail") {
+            findings.error(&written.place(), names_nobody(kind));
         }
     }
     let (reply, answer_within) = if is_call(kind) {
@@ -95,6 +97,7 @@ pub(super) fn rule(
         name,
         place: section.place(),
         steps,
+        own,
         names_somebody,
         voicemail,
         reply,
@@ -130,8 +133,7 @@ fn names_nobody(kind: Kind) -> &'static str {
     }
 }
 
-/// `None` where nobody is named.
-fn step(section: &Section<'_>, kind: Kind, findings: &mut Findings) -> Option<StepEntry> {
+fn step(section: &Section<'_>, kind: Kind, findings: &mut Findings) -> StepEntry {
     let users = section.texts("users", findings).unwrap_or_default();
     let teams = section.texts("teams", findings).unwrap_or_default();
     let target = target(section, kind, findings);
@@ -150,7 +152,7 @@ fn step(section: &Section<'_>, kind: Kind, findings: &mut Findings) -> Option<St
             "`users` and `teams` beside this `to` would never be asked. Put them into `then`, for when it finds nobody.",
         );
     }
-    (has_lists || target != Target::Lists).then(|| StepEntry {
+    StepEntry {
         target,
         users,
         teams,
@@ -161,16 +163,16 @@ fn step(section: &Section<'_>, kind: Kind, findings: &mut Findings) -> Option<St
         ring: ringing.ring.unwrap_or(default_ring(strategy)),
         ring_each: ringing.ring_each.unwrap_or(default_ring_each(strategy)),
         max_ringing: ringing.max_ringing.unwrap_or(DEFAULT_MAX_RINGING),
-    })
+    }
 }
 
-/// A step of lists alone, as a chatflow names them, with everything else at its default.
-pub(super) fn lists_step(kind: Kind, users: Vec<Text>, teams: Vec<Text>) -> StepEntry {
+/// A step of which nothing is written.
+pub(super) fn unwritten_step(kind: Kind) -> StepEntry {
     let strategy = default_strategy(kind);
     StepEntry {
         target: Target::Lists,
-        users,
-        teams,
+        users: Vec::new(),
+        teams: Vec::new(),
         agent: None,
         only_available: true,
         strategy,

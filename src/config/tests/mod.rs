@@ -1,3 +1,5 @@
+mod messages;
+
 use std::fs;
 use std::path::Path;
 
@@ -241,13 +243,13 @@ fn wrong_keys_are_named_with_what_was_meant() {
         ("[[team]]", "[team]"),
         ("[smtp]", "[mail]"),
         ("seat = \"service\"", "colour = \"red\""),
-        ("wrap_up_seconds = 10", "capacity = { chat = 4 }"),
+        ("wrap_up_seconds = 10", "message_waiting = true"),
         ("strategy = \"ring-all\"", "only_available = false"),
         ("{ easter = -2,", "{ eastern = -2,"),
-        ("[[expect]]", "[http]\nlisten = \"0.0.0.0:80\"\n[[expect]]"),
+        ("[[expect]]", "[tls]\nlisten = \"0.0.0.0:80\"\n[[expect]]"),
     ]), @r#"
 ring_second = 25
-ringdesk.toml:82:1 there is no key `ring_second` in a rule. Did you mean `ring_seconds`?
+ringdesk.toml:82:1 there is no key `ring_second` in a rule for calls. Did you mean `ring_seconds`?
 
 [[teams]]
 ringdesk.toml:44:3 there is no key `teams` at the top level. Did you mean `team`?
@@ -256,24 +258,26 @@ ringdesk.toml:44:3 there is no key `teams` at the top level. Did you mean `team`
 ringdesk.toml:44:1 `team` takes a list of tables, written [[team]]. This is a table.
 
 [mail]
-ringdesk.toml:14:2 there is no key `mail` at the top level. There are: drain_seconds, sip, media, store, prompts, smtp, trunk, user, team, inbox, schedule, special_days, and 3 more.
+ringdesk.toml:14:2 there is no key `mail` at the top level. Did you mean `email`?
+ringdesk.toml:15:1 there is no key `server` in [email]. There are: lmtp, largest_megabytes.
+ringdesk.toml:16:1 there is no key `from` in [email]. There are: lmtp, largest_megabytes.
 
 colour = "red"
-ringdesk.toml:31:1 there is no key `colour` in [[user]]. There are: name, display_name, email, seat, sip_password_file, sip_contacts, external_number, external_trunk, schedule, wrap_up_seconds.
+ringdesk.toml:31:1 there is no key `colour` in [[user]]. There are: name, display_name, email, seat, sip_password_file, sip_contacts, external_number, external_trunk, schedule, timezone, wrap_up_seconds, role, and 5 more.
 
-capacity = { chat = 4 }
-ringdesk.toml:36:1 `capacity` in [[user]] is not available in this version. Remove it.
+message_waiting = true
+ringdesk.toml:36:1 `message_waiting` in [[user]] is not available in this version. Remove it.
 
 only_available = false
-ringdesk.toml:81:1 `only_available` in a rule is not available in this version. Remove it.
+ringdesk.toml:81:18 `only_available = false` is for messages: a call rings only those who are available. Remove it.
 
 { eastern = -2,
 ringdesk.toml:56:5 there is no key `eastern` in a special day. Did you mean `easter`?
 
-[http]
+[tls]
 listen = "0.0.0.0:80"
 [[expect]]
-ringdesk.toml:92:2 `http` at the top level is not available in this version. Remove it.
+ringdesk.toml:92:2 `tls` at the top level is not available in this version. Remove it.
 "#);
 }
 
@@ -316,11 +320,10 @@ fn wrong_values_are_named_with_what_was_expected() {
         ("file = \"unanswered.wav\"", "file = \"ringdesk.toml\""),
         ("file = \"unanswered.wav\"", "file = \"../ringdesk.toml\""),
         ("numbers = [\"+4722334455\"]", "numbers = \"+4722334455\""),
-        ("kind = \"call\"", "kind = \"chat\""),
         ("kind = \"call\"", "kind = \"phone\""),
         ("ring_seconds = 25", "ring_seconds = \"25\""),
         ("ring_seconds = 25", "max_ringing = 101"),
-        ("ring_seconds = 25", "to = \"contact-owner\""),
+        ("ring_seconds = 25", "to = \"contact-owners\""),
         ("ring_seconds = 25", "to = \"customer-agent\""),
         ("then = [{ users = [\"carl\"] }]", "then = [{ voicemail = \"closed\" }, { users = [\"carl\"] }]"),
         ("then = [{ users = [\"carl\"] }]", "then = [{ voicemail = \"closed\" }]"),
@@ -356,7 +359,7 @@ postgres://localhost/ringdesk
 ringdesk.toml:10:7 PostgreSQL is not available in this version. Write it like url = "sqlite:../data/ringdesk.db".
 
 localhost
-ringdesk.toml:15:10 "localhost" does not begin with smtp:// or smtps://. Write it like smtp://localhost:25, or smtps://mail.example.com:465.
+ringdesk.toml:15:10 "localhost" does not begin with smtp://, submission:// or smtps://. Write it like smtp://localhost:25, or submission://mail.example.com:587.
 
 country = "Norway"
 ringdesk.toml:21:11 "Norway" is not a country's two letters, as in country = "NO".
@@ -437,11 +440,8 @@ ringdesk.toml:70:8 prompt "unanswered": DIR/ringdesk.toml is not a WAV file.
 numbers = "+4722334455"
 ringdesk.toml:76:11 `numbers` takes a list of texts, as in numbers = ["+4722334455"]. This is the text "+4722334455".
 
-kind = "chat"
-ringdesk.toml:74:8 channels of kind "chat" are not available in this version. Remove this channel.
-
 kind = "phone"
-ringdesk.toml:74:8 `kind` cannot be "phone": it is "call".
+ringdesk.toml:74:8 `kind` cannot be "phone": it is one of call, email, form, chat.
 
 ring_seconds = "25"
 ringdesk.toml:82:16 `ring_seconds` takes a whole number from 1 to 600, as in ring_seconds = 25. This is the text "25".
@@ -449,8 +449,8 @@ ringdesk.toml:82:16 `ring_seconds` takes a whole number from 1 to 600, as in rin
 max_ringing = 101
 ringdesk.toml:82:15 `max_ringing` takes a whole number from 1 to 100, as in max_ringing = 20. This is 101.
 
-to = "contact-owner"
-ringdesk.toml:82:6 `to = "contact-owner"` is not available in this version. Name `users` or `teams`.
+to = "contact-owners"
+ringdesk.toml:82:6 `to` cannot be "contact-owners". Did you mean "contact-owner"? Without `to`, the `users` and `teams` are asked.
 
 to = "customer-agent"
 ringdesk.toml:82:6 `to = "customer-agent"` is for messages, not for calls. Name `users` or `teams`.
@@ -607,7 +607,7 @@ hours = "break"
 ringdesk.toml:92:1 expected hours "break" at 2026-12-24T12:30 on channel "main-line", but: main-line from anonymous: voicemail "christmas-en" (closed). closed (special day Christmas Eve): oslo, Thu 2026-12-24 12:30+01:00, hours 08:00-12:00; opens Fri 2026-12-25 08:00. Snapshot 1
 
 
-ringdesk.toml:92:1 [[expect]] expects nothing. Give it `voicemail`, `rings` or `hours`.
+ringdesk.toml:92:1 [[expect]] expects nothing. Give it `voicemail`, `rings`, `assigned` or `hours`.
 "#);
     let met = |text: &str| {
         errors_with(&[(
@@ -670,16 +670,14 @@ fn a_directory_that_is_none_or_empty_is_an_error() {
 
 #[test]
 fn what_a_later_version_takes_is_refused_as_such_and_never_ignored() {
-    let chat = "[[channel]]\nname = \"website-chat\"\nkind = \"chat\"\ninbox = \"customers\"\n\
-                schedule = \"oslo\"\n[channel.assign]\nteams = [\"support\"]\nstrategy = \"least-busy\"\n\
-                [channel.after_hours]\nto = \"nobody\"\nreply = \"We open at 8.\"\n[[expect]]";
+    let mail = "[[channel]]\nname = \"mail\"\nkind = \"email\"\naddress = \"a@example.com\"\npop3 = \"pop3://mail\"\n[[expect]]";
     insta::assert_snapshot!(errors_with(&[
-        ("wrap_up_seconds = 10", "capacity = { chat = 4, email = 20, form = 20 }\nwrap_up_seconds = 10"),
-        ("[[expect]]", chat),
-        ("channel = \"main-line\"", "channel = \"website-chat\""),
+        ("wrap_up_seconds = 10", "message_waiting = true\nwrap_up_seconds = 10"),
+        ("[[expect]]", mail),
+        ("channel = \"main-line\"", "channel = \"mail\""),
     ]), @r#"
-ringdesk.toml:36:1 `capacity` in [[user]] is not available in this version. Remove it.
-ringdesk.toml:95:8 channels of kind "chat" are not available in this version. Remove this channel.
+ringdesk.toml:36:1 `message_waiting` in [[user]] is not available in this version. Remove it.
+ringdesk.toml:97:1 `pop3` in an email channel is not available in this version. Remove it.
 "#);
 }
 

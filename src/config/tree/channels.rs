@@ -159,7 +159,9 @@ pub(in crate::config) struct RuleEntry {
     pub name: RuleName,
     pub place: Place,
     pub steps: Vec<StepEntry>,
-    /// Whether the rule itself names somebody, so that the first step is its own.
+    /// What the rule itself says, apart from `then`.
+    pub own: StepEntry,
+    /// Whether that names somebody, so that the first step is its own.
     pub names_somebody: bool,
     pub voicemail: Option<Text>,
     pub reply: Option<Text>,
@@ -179,4 +181,12 @@ pub(in crate::config) struct StepEntry {
     pub ring: Duration,
     pub ring_each: Duration,
     pub max_ringing: usize,
+}
+
+impl StepEntry {
+    /// False for one that says neither whom nor what to seek.
+    pub fn names_somebody(&self) -> bool {
+        let has_lists = !self.users.is_empty() || !self.teams.is_empty();
+        has_lists || self.target != Target::Lists || self.agent.is_some()
+    }
 }
