@@ -35,7 +35,7 @@ pub(super) fn start(
         services,
         Arc::clone(figures),
         Vec::new(),
-        Vec::new(),
+        Vec::new,
     )?;
     info!("HTTP on {} ({})", server.address(), settings.public_url);
     Ok((Some(server), asks))

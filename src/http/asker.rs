@@ -167,7 +167,7 @@ impl Asker {
             (Some(_), _) if self.role == Role::Admin => true,
             (Some(user), _) => snapshot.has_access(user, inbox),
             (None, None) => true,
-            (None, Some(inboxes)) => inbox.is_some_and(|inbox| inboxes.contains(inbox)),
+            (None, Some(inboxes)) => inbox.is_none_or(|inbox| inboxes.contains(inbox)),
         }
     }
 
@@ -176,6 +176,26 @@ impl Asker {
         match &self.user {
             Some(_) => self.role == Role::Admin,
             None => self.inboxes.is_none(),
+        }
+    }
+
+    /// Whether this asker still may what it could when it was admitted: for what lasts longer than a
+    /// request. The asker as it is now.
+    pub(super) fn again(&self, app: &App, snapshot: &Snapshot) -> Option<Asker> {
+        match (&self.session, &self.token) {
+            (Some(session), _) => {
+                let lasts = app.sessions.lasts(&session.key, clock::wall());
+                let user = snapshot.user(self.user.as_ref()?)?;
+                lasts.then(|| Asker {
+                    role: user.role,
+                    ..self.clone()
+                })
+            }
+            (None, Some(name)) => {
+                let token = snapshot.tokens.iter().find(|token| token.name == *name)?;
+                of_token(token, snapshot, self.address)
+            }
+            (None, None) => None,
         }
     }
 }
@@ -417,7 +437,7 @@ mod tests {
         assert_eq!(sees(&admin), [true, true, true]);
         let mut program = asker(None, Role::Agent, Some(&[]));
         program.inboxes = Some(vec![customers.clone()]);
-        assert_eq!(sees(&program), [false, true, false]);
+        assert_eq!(sees(&program), [true, true, false]);
     }
 
     #[test]

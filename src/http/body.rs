@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::http::request::Parts as Head;
 use serde::de::DeserializeOwned;
 
 use super::HttpError;
@@ -18,7 +18,7 @@ pub(super) struct Address(pub IpAddr);
 impl<S: Send + Sync> FromRequestParts<S> for Address {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Address, HttpError> {
+    async fn from_request_parts(parts: &mut Head, _: &S) -> Result<Address, HttpError> {
         Ok(Address(address_of(parts)))
     }
 }
@@ -60,13 +60,32 @@ pub(super) fn of_body(status: StatusCode, text: String) -> HttpError {
     }
 }
 
+/// A body of several parts.
+pub(super) struct Parts(pub Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Parts {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Parts, HttpError> {
+        Multipart::from_request(request, state)
+            .await
+            .map(Parts)
+            .map_err(|_| {
+                HttpError::Unsupported(
+                    "Send the body as multipart/form-data, with its boundary in Content-Type."
+                        .to_owned(),
+                )
+            })
+    }
+}
+
 /// What stands behind the question mark.
 pub(super) struct Asked<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked<T>, HttpError> {
+    async fn from_request_parts(parts: &mut Head, state: &S) -> Result<Asked<T>, HttpError> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Asked(value)),
             Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
@@ -83,7 +102,7 @@ pub(super) struct At<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<At<T>, HttpError> {
+    async fn from_request_parts(parts: &mut Head, state: &S) -> Result<At<T>, HttpError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(At(value)),
             Err(PathRejection::FailedToDeserializePathParams(_)) => {

@@ -7,7 +7,9 @@ mod api;
 mod asker;
 mod audit;
 mod body;
+mod events;
 mod figures;
+mod files;
 mod guard;
 mod health;
 mod openapi;
@@ -20,6 +22,7 @@ mod services;
 mod session;
 mod sign_in;
 pub mod token;
+mod views;
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -36,6 +39,7 @@ pub use server::Server;
 pub use services::{Ask, Condition, Reloaded, Services};
 
 use crate::core::conversation::SessionRecord;
+use events::Events;
 use password::Hashing;
 use rates::Rates;
 use routes::Routes;
@@ -71,6 +75,8 @@ pub(crate) struct Shared {
     rates: Rates,
     hashing: Arc<Hashing>,
     document: Arc<std::sync::OnceLock<axum::body::Bytes>>,
+    events: Arc<Events>,
+    stop: Arc<watch::Sender<bool>>,
 }
 
 impl Deref for App {
@@ -81,8 +87,21 @@ impl Deref for App {
     }
 }
 
-/// Starts to serve on `listen`. `sessions` are those that the store knows; `others` are routers of
-/// forms and chats, which take no state.
+impl App {
+    /// Does what reads or writes files where that holds nobody up.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T, HttpError> + Send + 'static,
+    ) -> Result<T, HttpError> {
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || work(&app))
+            .await
+            .map_err(|fault| HttpError::Broken(format!("work that blocks: {fault}")))?
+    }
+}
+
+/// Starts to serve on `listen`. `sessions` are those that the store knows; `others` makes the routers
+/// of forms and chats, on the runtime that serves them.
 ///
 /// # Errors
 /// The address cannot be listened on, or a thread cannot be started.
@@ -91,9 +110,10 @@ pub fn start(
     services: Services,
     figures: Arc<Figures>,
     sessions: Vec<SessionRecord>,
-    others: Vec<Router>,
+    others: impl FnOnce() -> Vec<Router> + Send + 'static,
 ) -> Result<Server, StartError> {
     let stop = Arc::new(watch::Sender::new(false));
+    let happening = services.door.events();
     let app = App(Arc::new(Shared {
         services,
         figures,
@@ -101,10 +121,13 @@ pub fn start(
         rates: Rates::default(),
         hashing: Arc::default(),
         document: Arc::default(),
+        events: Arc::default(),
+        stop: Arc::clone(&stop),
     }));
     app.sessions.restore(sessions);
     Server::start(listen, stop, move || {
-        let (router, _) = whole(&app, others);
+        tokio::spawn(Arc::clone(&app.events).listen(happening));
+        let (router, _) = whole(&app, others());
         router
     })
 }
@@ -115,6 +138,7 @@ fn whole(app: &App, others: Vec<Router>) -> (Router, Vec<Declared>) {
     let routes = health::add(routes);
     let routes = sign_in::add(routes);
     let routes = api::add(routes);
+    let routes = events::add(routes);
     let routes = openapi::add(routes);
     let (router, document, declared) = routes.finish();
     openapi::keep(app, &document);

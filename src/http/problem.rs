@@ -2,6 +2,7 @@
 //! reason that programs can rely on and words that people can act on.
 
 use axum::Json;
+use axum::extract::multipart::MultipartError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,16 @@ pub enum HttpError {
     /// Something broke that the client can do nothing about.
     #[error("{0}")]
     Broken(String),
+    /// Another part says why, with a status and a word of its own.
+    #[error("{text}")]
+    Elsewhere {
+        /// The status.
+        status: u16,
+        /// The word.
+        reason: &'static str,
+        /// The sentence.
+        text: String,
+    },
     /// The engine refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -127,6 +138,10 @@ impl HttpError {
             HttpError::Timeout => (S::REQUEST_TIMEOUT, "timeout"),
             HttpError::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy"),
             HttpError::Broken(_) => (S::INTERNAL_SERVER_ERROR, "broken"),
+            HttpError::Elsewhere { status, reason, .. } => (
+                S::from_u16(*status).unwrap_or(S::INTERNAL_SERVER_ERROR),
+                *reason,
+            ),
             HttpError::Refused(refusal) => match refusal.kind {
                 RefusalKind::NotFound => (S::NOT_FOUND, "not-found"),
                 RefusalKind::Forbidden => (S::FORBIDDEN, "forbidden"),
@@ -135,6 +150,11 @@ impl HttpError {
                 RefusalKind::Busy => (S::SERVICE_UNAVAILABLE, "busy"),
             },
         }
+    }
+
+    /// What is said of a multipart body that cannot be read.
+    pub(super) fn of_multipart(error: MultipartError) -> HttpError {
+        super::body::of_body(error.status(), error.body_text())
     }
 
     /// The problem as it is sent.

@@ -132,6 +132,13 @@ impl Sessions {
         Some((session, renewed))
     }
 
+    /// Whether a session still is, for what lasts longer than a request.
+    pub fn lasts(&self, key: &str, now: Wall) -> bool {
+        self.table()
+            .get(key)
+            .is_some_and(|session| session.expires > now)
+    }
+
     /// Ends a session; its record as it is to be kept.
     pub fn end(&self, key: &str, now: Wall) -> Option<SessionRecord> {
         let mut record = self.table().remove(key)?;
@@ -232,6 +239,7 @@ mod tests {
         let (found, _) = find(&before).unwrap();
         assert_eq!(sessions.end(&found.key, at(2)).unwrap().expires, at(2));
         assert!(find(&before).is_none());
+        assert!(!sessions.lasts(&found.key, at(2)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod calls;
 mod configuration;
 mod hours;
+mod prompts;
 mod routing;
 
 use super::routes::Routes;
@@ -13,6 +14,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = configuration::add(routes);
     let routes = hours::add(routes);
     let routes = calls::add(routes);
+    let routes = prompts::add(routes);
     routing::add(routes)
 }
 
