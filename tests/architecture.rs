@@ -191,6 +191,8 @@ const PARTS: &[Part] = &[
             "engine",
             "inbox",
             "media::command",
+            "media::prompt",
+            "store",
         ],
     ),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.

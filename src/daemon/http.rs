@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use crate::core::snapshot::Snapshot;
 use crate::http::{self, Ask, Figures, Reloaded, Server, Services};
 use crate::inbox::Door;
+use crate::store::Readers;
+
+/// Questions to the database at the same time, of HTTP, forms and chats: each some milliseconds.
+const CONNECTIONS: u32 = 6;
 
 /// What HTTP may ask of the loop and wait for: beyond it, clients are told to come again.
 const ASKS: usize = 1_024;
@@ -25,18 +30,19 @@ pub(super) fn start(
     let Some(settings) = &snapshot.settings.http else {
         return Ok((None, asks));
     };
+    let database = &snapshot.settings.store.database;
+    let opening = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting a runtime")?;
+    let readers = opening.block_on(Readers::open(database, CONNECTIONS))?;
     let services = Services {
         door: door.clone(),
+        readers: readers.clone(),
         daemon,
         conditions: Box::new(Vec::new),
     };
-    let server = http::start(
-        settings.listen,
-        services,
-        Arc::clone(figures),
-        Vec::new(),
-        Vec::new,
-    )?;
+    let server = http::start(settings.listen, services, Arc::clone(figures), Vec::new)?;
     info!("HTTP on {} ({})", server.address(), settings.public_url);
     Ok((Some(server), asks))
 }

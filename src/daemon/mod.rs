@@ -299,6 +299,7 @@ impl Daemon {
     fn asked(&mut self, ask: Ask, reload: &mut Reload) {
         match ask {
             Ask::Keep(record) => self.outputs.keep(*record),
+            Ask::KeepAndTell(record, told) => self.outputs.keep_and_tell(*record, told),
             Ask::Status(answer) => {
                 self.asked = self.asked.wrapping_add(1);
                 let question = http::OWN_QUESTIONS | self.asked;

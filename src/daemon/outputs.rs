@@ -188,6 +188,18 @@ impl Outputs {
         }
     }
 
+    /// Like [`Outputs::keep`]; `told` is told once the record can be read.
+    pub(super) fn keep_and_tell(&self, record: Record, told: oneshot::Sender<()>) {
+        self.keep(record);
+        let tell = move || {
+            // Whoever asked may be gone.
+            let _ = told.send(());
+        };
+        if !self.store.then_applied(tell) {
+            error!("the disk is too slow for the journal: an answer is lost");
+        }
+    }
+
     fn prepare(&self, record: VoicemailRecord, limit: Duration) {
         let (audio, inputs) = (self.audio.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {

@@ -15,6 +15,7 @@ use crate::core::name::{InboxName, UserName};
 use crate::core::record::Record;
 use crate::core::snapshot::{HttpSettings, Role, Scope, Snapshot};
 use crate::inbox::ClientAddress;
+use crate::store::Sight;
 
 /// What a route needs of whoever asks. Every route declares it when it is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +172,16 @@ impl Asker {
         }
     }
 
+    /// The same, for questions to the store.
+    pub fn sight(&self, snapshot: &Snapshot) -> Sight {
+        if self.sees_all() {
+            return Sight::Everything;
+        }
+        let seen = snapshot.inboxes.iter();
+        let seen = seen.filter(|inbox| self.sees(snapshot, Some(&inbox.name)));
+        Sight::Inboxes(seen.map(|inbox| inbox.name.clone()).collect())
+    }
+
     /// Whether the asker sees everything, also what lies in inboxes that are gone.
     pub fn sees_all(&self) -> bool {
         match &self.user {
@@ -215,7 +226,7 @@ const WITHOUT: &str = "Send `Authorization: Bearer TOKEN` (`ringdesk token NAME`
 ///
 /// # Errors
 /// Nobody is known by what the request carries; the session's request may come from another site.
-pub(super) fn authenticate(app: &App, parts: &Parts) -> Result<Asker, HttpError> {
+pub(super) async fn authenticate(app: &App, parts: &Parts) -> Result<Asker, HttpError> {
     let snapshot = app.services.door.snapshot();
     let address = address_of(parts);
     if let Some(authorization) = parts.headers.get(header::AUTHORIZATION) {
@@ -233,7 +244,16 @@ pub(super) fn authenticate(app: &App, parts: &Parts) -> Result<Asker, HttpError>
     };
     let now = clock::wall();
     let lasts = settings.session;
-    let found = app.sessions.find(cookie.value(), &snapshot, lasts, now);
+    let value = cookie.value();
+    let mut found = app.sessions.find(value, &snapshot, lasts, now);
+    if found.is_none()
+        && let Some(key) = app.sessions.unknown_key(value, &snapshot)
+    {
+        // Begun before the last start of the daemon.
+        let kept = app.services.readers.session(&key).await?;
+        app.sessions.restore(kept);
+        found = app.sessions.find(value, &snapshot, lasts, now);
+    }
     let Some((session, renewed)) = found else {
         return Err(wrong(
             app,

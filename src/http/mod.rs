@@ -38,7 +38,6 @@ pub use routes::Declared;
 pub use server::Server;
 pub use services::{Ask, Condition, Reloaded, Services};
 
-use crate::core::conversation::SessionRecord;
 use events::Events;
 use password::Hashing;
 use rates::Rates;
@@ -100,8 +99,8 @@ impl App {
     }
 }
 
-/// Starts to serve on `listen`. `sessions` are those that the store knows; `others` makes the routers
-/// of forms and chats, on the runtime that serves them.
+/// Starts to serve on `listen`. `others` makes the routers of forms and chats, on the runtime that
+/// serves them.
 ///
 /// # Errors
 /// The address cannot be listened on, or a thread cannot be started.
@@ -109,7 +108,6 @@ pub fn start(
     listen: SocketAddr,
     services: Services,
     figures: Arc<Figures>,
-    sessions: Vec<SessionRecord>,
     others: impl FnOnce() -> Vec<Router> + Send + 'static,
 ) -> Result<Server, StartError> {
     let stop = Arc::new(watch::Sender::new(false));
@@ -124,7 +122,6 @@ pub fn start(
         events: Arc::default(),
         stop: Arc::clone(&stop),
     }));
-    app.sessions.restore(sessions);
     Server::start(listen, stop, move || {
         tokio::spawn(Arc::clone(&app.events).listen(happening));
         let (router, _) = whole(&app, others());
@@ -137,6 +134,7 @@ fn whole(app: &App, others: Vec<Router>) -> (Router, Vec<Declared>) {
     let routes = Routes::new(app.clone(), openapi::document());
     let routes = health::add(routes);
     let routes = sign_in::add(routes);
+    let routes = audit::add(routes);
     let routes = api::add(routes);
     let routes = events::add(routes);
     let routes = openapi::add(routes);

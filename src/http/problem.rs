@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::core::conversation::{Refusal, RefusalKind};
 use crate::core::snapshot::Scope;
+use crate::store::StoreError;
 
 /// A problem as it is sent (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -170,6 +171,17 @@ impl HttpError {
                 HttpError::Faulty(_, errors) => errors.clone(),
                 _ => Vec::new(),
             },
+        }
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> HttpError {
+        match error {
+            StoreError::Busy => HttpError::Busy(
+                "Too many questions are asked of the database at this moment.".to_owned(),
+            ),
+            error => HttpError::Broken(error.to_string()),
         }
     }
 }

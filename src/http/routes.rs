@@ -80,7 +80,7 @@ async fn admit(
 ) -> Response {
     if !needs.open {
         let (parts, body) = request.into_parts();
-        let asker = authenticate(&app, &parts).and_then(|asker| {
+        let asker = authenticate(&app, &parts).await.and_then(|asker| {
             app.rates.asker(asker.name.clone())?;
             needs.check(&asker, &app.services.door.snapshot())?;
             Ok(asker)

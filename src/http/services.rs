@@ -9,12 +9,15 @@ use super::HttpError;
 use crate::core::record::Record;
 use crate::engine::Status;
 use crate::inbox::Door;
+use crate::store::Readers;
 
 /// What HTTP asks of the daemon's loop.
 #[derive(Debug)]
 pub enum Ask {
     /// To keep a record: a session, a line of the audit log.
     Keep(Box<Record>),
+    /// To keep a record, and to answer once it can be read.
+    KeepAndTell(Box<Record>, oneshot::Sender<()>),
     /// How calls, trunks and phones are.
     Status(oneshot::Sender<Box<Status>>),
     /// To read the configuration again.
@@ -48,10 +51,12 @@ pub struct Condition {
     pub reason: String,
 }
 
-/// What HTTP is given.
+/// What HTTP is given. The store is asked by itself; whatever the daemon's loop does is asked of that.
 pub struct Services {
     /// To the engine.
     pub door: Door,
+    /// To the store, for questions.
+    pub readers: Readers,
     /// To the daemon's loop.
     pub daemon: mpsc::Sender<Ask>,
     /// How the edges are, besides what the engine's status says: store, mailboxes.
@@ -64,6 +69,12 @@ impl Services {
         if self.daemon.try_send(Ask::Keep(Box::new(record))).is_err() {
             tracing::error!("the daemon does not keep up: a record of HTTP is lost");
         }
+    }
+
+    /// Keeps a record; it can be read when this returns.
+    pub(super) async fn keep_and_wait(&self, record: Record) -> Result<(), HttpError> {
+        self.ask(|told| Ask::KeepAndTell(Box::new(record), told))
+            .await
     }
 
     /// How calls, trunks and phones are.

@@ -25,6 +25,9 @@ const ALL: usize = 50_000;
 /// The longest cookie that is looked at, in octets.
 const LONGEST_COOKIE: usize = 512;
 
+/// How long an ended session is remembered as such: longer than its end takes to reach the store.
+const ENDED: Duration = Duration::from_secs(600);
+
 /// A session that was used is written down again once so much of its time has passed: a tenth.
 const RENEW_AFTER: u32 = 10;
 
@@ -59,12 +62,18 @@ pub struct Session {
 }
 
 impl Sessions {
-    /// Takes in the sessions that the store knows.
-    pub fn restore(&self, records: impl IntoIterator<Item = SessionRecord>) {
+    /// Takes in a session that the store knows, where it is not known better here.
+    pub fn restore(&self, record: Option<SessionRecord>) {
         let mut table = self.table();
-        for record in records.into_iter().take(ALL) {
-            table.insert(record.key.clone(), record);
+        if let Some(record) = record.filter(|_| table.len() < ALL) {
+            table.entry(record.key.clone()).or_insert(record);
         }
+    }
+
+    /// The key of a cookie that may be a user's, and is not known here.
+    pub fn unknown_key(&self, cookie: &str, snapshot: &Snapshot) -> Option<String> {
+        let key = key_of(cookie, user_of(cookie, snapshot)?);
+        (!self.table().contains_key(&key)).then_some(key)
     }
 
     /// Begins a session of `user`. `random` is fresh.
@@ -78,14 +87,21 @@ impl Sessions {
             expires: now + lasts,
         };
         let mut table = self.table();
-        table.retain(|_, session| session.expires > now);
+        table.retain(|_, session| session.expires + ENDED > now);
         let mut ended = Vec::new();
-        let is_own = |session: &&SessionRecord| session.user == user.name;
+        let is_own = |session: &&SessionRecord| session.user == user.name && session.expires > now;
         while table.values().filter(is_own).count() >= PER_USER {
             ended.extend(end_oldest(&mut table, is_own, now));
         }
-        while table.len() >= ALL {
-            ended.extend(end_oldest(&mut table, |_| true, now));
+        if table.len() >= ALL {
+            table.retain(|_, session| session.expires > now);
+        }
+        if table.len() >= ALL {
+            let oldest = end_oldest(&mut table, |_| true, now);
+            if let Some(oldest) = oldest {
+                table.remove(&oldest.key);
+                ended.push(oldest);
+            }
         }
         table.insert(record.key.clone(), record.clone());
         Begun {
@@ -104,12 +120,7 @@ impl Sessions {
         lasts: Duration,
         now: Wall,
     ) -> Option<(Session, Option<SessionRecord>)> {
-        if cookie.len() > LONGEST_COOKIE {
-            return None;
-        }
-        let name = URL_SAFE_NO_PAD.decode(cookie.split_once('.')?.0).ok()?;
-        let user = snapshot.user(std::str::from_utf8(&name).ok()?)?;
-        user.password_hash.as_ref()?;
+        let user = user_of(cookie, snapshot)?;
         let key = key_of(cookie, user);
         let mut table = self.table();
         let record = table.get_mut(&key)?;
@@ -141,9 +152,10 @@ impl Sessions {
 
     /// Ends a session; its record as it is to be kept.
     pub fn end(&self, key: &str, now: Wall) -> Option<SessionRecord> {
-        let mut record = self.table().remove(key)?;
+        let mut table = self.table();
+        let record = table.get_mut(key)?;
         record.expires = now;
-        Some(record)
+        Some(record.clone())
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<String, SessionRecord>> {
@@ -160,10 +172,20 @@ fn end_oldest(
         .values()
         .filter(among)
         .min_by_key(|session| (session.expires, session.key.clone()))?;
-    let mut record = oldest.clone();
-    table.remove(&record.key);
+    let key = oldest.key.clone();
+    let record = table.get_mut(&key)?;
     record.expires = now;
-    Some(record)
+    Some(record.clone())
+}
+
+/// The user whose cookie this claims to be.
+fn user_of<'a>(cookie: &str, snapshot: &'a Snapshot) -> Option<&'a User> {
+    if cookie.len() > LONGEST_COOKIE {
+        return None;
+    }
+    let name = URL_SAFE_NO_PAD.decode(cookie.split_once('.')?.0).ok()?;
+    let user = snapshot.user(std::str::from_utf8(&name).ok()?)?;
+    user.password_hash.is_some().then_some(user)
 }
 
 /// What is kept of a cookie: SHA-256 of it together with the hash of the password, so that another

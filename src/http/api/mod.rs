@@ -1,16 +1,28 @@
 //! The routes of `/api/v1`.
 
+mod attachments;
 mod calls;
+mod compose;
 mod configuration;
+mod conversations;
+mod explain;
 mod hours;
+mod page;
+mod presence;
 mod prompts;
 mod routing;
+mod voicemails;
 
 use super::routes::Routes;
 use super::{Asker, HttpError};
 use crate::core::snapshot::{Channel, Snapshot};
 
 pub(super) fn add(routes: Routes) -> Routes {
+    let routes = conversations::add(routes);
+    let routes = attachments::add(routes);
+    let routes = voicemails::add(routes);
+    let routes = explain::add(routes);
+    let routes = presence::add(routes);
     let routes = configuration::add(routes);
     let routes = hours::add(routes);
     let routes = calls::add(routes);
