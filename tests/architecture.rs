@@ -193,6 +193,7 @@ const PARTS: &[Part] = &[
             "media::command",
             "media::prompt",
             "store",
+            "webhook",
         ],
     ),
     // A phone for `call` and `demo`: a small daemon of its own, made of the same pieces.
@@ -217,6 +218,8 @@ const PARTS: &[Part] = &[
     edge(
         "daemon",
         &[
+            "chat",
+            "form",
             "clock",
             "config",
             "control",

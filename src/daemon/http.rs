@@ -6,10 +6,13 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
+use crate::chat::{Archive, Chat};
 use crate::core::snapshot::Snapshot;
+use crate::form;
 use crate::http::{self, Ask, Figures, Reloaded, Server, Services};
 use crate::inbox::Door;
-use crate::store::Readers;
+use crate::store::{MessagePlace, Readers, Sight};
+use crate::webhook::Webhooks;
 
 /// Questions to the database at the same time, of HTTP, forms and chats: each some milliseconds.
 const CONNECTIONS: u32 = 6;
@@ -24,6 +27,7 @@ pub(super) const OWN_QUESTIONS: u64 = 1 << 63;
 pub(super) fn start(
     snapshot: &Snapshot,
     door: &Door,
+    webhooks: Webhooks,
     figures: &Arc<Figures>,
 ) -> anyhow::Result<(Option<Server>, mpsc::Receiver<Ask>)> {
     let (daemon, asks) = mpsc::channel(ASKS);
@@ -39,12 +43,50 @@ pub(super) fn start(
     let services = Services {
         door: door.clone(),
         readers: readers.clone(),
+        webhooks,
         daemon,
         conditions: Box::new(Vec::new),
     };
-    let server = http::start(settings.listen, services, Arc::clone(figures), Vec::new)?;
+    let forms = form::router(door.clone()).context("forms")?;
+    let door = door.clone();
+    let others = move || vec![forms, Chat::start(door, archive(&readers)).router()];
+    let server = http::start(settings.listen, services, Arc::clone(figures), others)?;
     info!("HTTP on {} ({})", server.address(), settings.public_url);
     Ok((Some(server), asks))
+}
+
+/// What was said in chats, as the store knows it.
+fn archive(readers: &Readers) -> Archive {
+    let conversation = readers.clone();
+    let messages = readers.clone();
+    let kept = readers.clone();
+    Archive {
+        conversation: Box::new(move |(channel, visitor)| {
+            let readers = conversation.clone();
+            Box::pin(async move {
+                let found = readers.conversations_of_visitor(&visitor, &channel, 1);
+                let found = found.await.map_err(|error| error.to_string())?;
+                Ok(found.into_iter().next().map(Box::new))
+            })
+        }),
+        messages: Box::new(move |(id, after, most)| {
+            let readers = messages.clone();
+            Box::pin(async move {
+                let place = after.map_or(MessagePlace::Latest, MessagePlace::After);
+                let found = readers.messages(&Sight::Everything, id, place, most);
+                let found = found.await.map_err(|error| error.to_string())?;
+                Ok(found.items)
+            })
+        }),
+        kept: Box::new(move |(channel, external_id)| {
+            let readers = kept.clone();
+            Box::pin(async move {
+                let found = readers.message_named(&channel, &external_id);
+                let found = found.await.map_err(|error| error.to_string())?;
+                Ok(found.map(|found| found.message))
+            })
+        }),
+    }
 }
 
 /// Those who wait for a reload, each for one that began after it was asked for.

@@ -161,8 +161,8 @@ impl Daemon {
             },
         )?;
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
-        let (programs, _webhooks) = programs::start(&door, database, &data)?;
-        let (http, asks) = http::start(&snapshot, &door, &figures)?;
+        let (programs, webhooks) = programs::start(&door, database, &data)?;
+        let (http, asks) = http::start(&snapshot, &door, webhooks, &figures)?;
         let outputs = Outputs::new(
             &snapshot,
             media,

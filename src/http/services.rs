@@ -10,6 +10,7 @@ use crate::core::record::Record;
 use crate::engine::Status;
 use crate::inbox::Door;
 use crate::store::Readers;
+use crate::webhook::Webhooks;
 
 /// What HTTP asks of the daemon's loop.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Services {
     pub door: Door,
     /// To the store, for questions.
     pub readers: Readers,
+    /// To webhooks and their dead letters.
+    pub webhooks: Webhooks,
     /// To the daemon's loop.
     pub daemon: mpsc::Sender<Ask>,
     /// How the edges are, besides what the engine's status says: store, mailboxes.

@@ -12,6 +12,7 @@ mod presence;
 mod prompts;
 mod routing;
 mod voicemails;
+mod webhooks;
 
 use super::routes::Routes;
 use super::{Asker, HttpError};
@@ -26,6 +27,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = configuration::add(routes);
     let routes = hours::add(routes);
     let routes = calls::add(routes);
+    let routes = webhooks::add(routes);
     let routes = prompts::add(routes);
     routing::add(routes)
 }
