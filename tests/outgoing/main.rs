@@ -2,5 +2,6 @@
 
 mod customer_agents;
 mod desk;
+mod documentation;
 mod node;
 mod webhooks;
