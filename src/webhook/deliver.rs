@@ -12,9 +12,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::attempt::{ANSWER, Attempt, attempt};
-use super::queue::{DeadLetter, Delivery, Queue, Waiting, octets};
+use super::queue::{Delivery, Queue, Waiting, octets};
 use super::schedule::{Action, Burial, Key, Name, Outcome, Policy, Refusal, Schedule};
-use super::{DeadLetters, WebhookError, WebhookStatus, payload};
+use super::{WebhookError, payload};
 use crate::clock;
 use crate::core::id::{DeliveryId, RandomSource};
 use crate::core::snapshot::{Snapshot, Webhook};
@@ -29,21 +29,22 @@ const BATCH: usize = 256;
 pub(super) struct Shared {
     directory: PathBuf,
     state: Mutex<State>,
-    wake: tokio::sync::Notify,
+    pub(super) wake: tokio::sync::Notify,
     stopping: AtomicBool,
     tell: Box<dyn Fn(bool, String) + Send + Sync>,
 }
 
-struct State {
-    queue: Queue,
-    schedule: Schedule,
-    random: RandomSource,
-    webhooks: BTreeMap<Name, Webhook>,
+/// What both change.
+pub(super) struct State {
+    pub(super) queue: Queue,
+    pub(super) schedule: Schedule,
+    pub(super) random: RandomSource,
+    pub(super) webhooks: BTreeMap<Name, Webhook>,
     /// The files of what waits.
-    files: BTreeMap<Key, DeliveryId>,
+    pub(super) files: BTreeMap<Key, DeliveryId>,
     /// What went wrong last with each webhook.
-    problems: BTreeMap<Name, String>,
-    lost: BTreeMap<Name, u64>,
+    pub(super) problems: BTreeMap<Name, String>,
+    pub(super) lost: BTreeMap<Name, u64>,
 }
 
 impl Shared {
@@ -89,80 +90,6 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    pub fn status(&self) -> Vec<WebhookStatus> {
-        let state = self.state();
-        let mut dead: HashMap<&str, usize> = HashMap::new();
-        for letter in state.queue.dead() {
-            *dead.entry(&letter.webhook).or_default() += 1;
-        }
-        let standing = state.schedule.standing();
-        standing
-            .iter()
-            .map(|(name, standing)| WebhookStatus {
-                name: name.to_string(),
-                waiting: standing.waiting,
-                failures: standing.failures,
-                stopped: standing.stopped,
-                dead: dead.get(&**name).copied().unwrap_or_default(),
-                lost: state.lost.get(name).copied().unwrap_or_default(),
-            })
-            .collect()
-    }
-
-    pub fn dead_letters(&self, webhook: Option<&str>, skip: usize, limit: usize) -> DeadLetters {
-        let state = self.state();
-        let mut letters = state.queue.dead();
-        letters.retain(|letter| webhook.is_none_or(|name| letter.webhook == name));
-        DeadLetters {
-            total: letters.len(),
-            letters: letters
-                .into_iter()
-                .skip(skip)
-                .take(limit)
-                .cloned()
-                .collect(),
-        }
-    }
-
-    pub fn dead_letter(&self, id: DeliveryId) -> Result<(DeadLetter, String), WebhookError> {
-        let state = self.state();
-        let letter = state.queue.dead_letter(id);
-        let letter = letter.ok_or(WebhookError::NoDeadLetter(id))?.clone();
-        let body = state.queue.dead_body(id);
-        Ok((letter, body.map_err(|source| self.unusable(source))?))
-    }
-
-    pub fn retry(&self, id: DeliveryId) -> Result<(), WebhookError> {
-        let mut state = self.state();
-        let letter = state.queue.dead_letter(id);
-        let letter = letter.ok_or(WebhookError::NoDeadLetter(id))?.clone();
-        let name = Name::from(letter.webhook.as_str());
-        let now = clock::now();
-        if state.webhooks.contains_key(&name) {
-            state.schedule.handle_resumed(&name, now);
-        }
-        match state.schedule.admits(&name, letter.octets) {
-            Ok(()) => {}
-            Err(Refusal::Full) => return Err(WebhookError::Full(letter.webhook)),
-            Err(Refusal::Unknown | Refusal::Stopped) => {
-                return Err(WebhookError::NoWebhook(letter.webhook));
-            }
-        }
-        let revived = state.queue.revive(id, now.wall);
-        let revived = revived.map_err(|source| self.unusable(source))?;
-        state.schedule_it(&revived);
-        drop(state);
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    pub fn delete(&self, id: DeliveryId) -> Result<(), WebhookError> {
-        match self.state().queue.delete(id) {
-            true => Ok(()),
-            false => Err(WebhookError::NoDeadLetter(id)),
-        }
-    }
-
     /// Puts events on the disk, once for each webhook that wants them.
     fn take_in(&self, events: &[Published]) {
         let mut state = self.state();
@@ -182,17 +109,7 @@ impl Shared {
             );
         }
         for delivery in &deliveries {
-            let waiting = Waiting {
-                key: Key {
-                    webhook: Name::from(delivery.webhook.as_str()),
-                    sequence: delivery.sequence,
-                },
-                id: delivery.id,
-                octets: octets(delivery),
-                since: delivery.queued,
-                attempts: 0,
-            };
-            state.schedule_it(&waiting);
+            state.schedule_it(&Waiting::new(delivery, delivery.queued, 0));
         }
     }
 
@@ -214,14 +131,14 @@ impl Shared {
         );
     }
 
-    fn unusable(&self, source: std::io::Error) -> WebhookError {
+    pub(super) fn unusable(&self, source: std::io::Error) -> WebhookError {
         WebhookError::Queue {
             path: self.directory.clone(),
             source,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -240,7 +157,7 @@ impl State {
         self.schedule.handle_configured(&names, clock::now());
     }
 
-    fn schedule_it(&mut self, waiting: &Waiting) {
+    pub(super) fn schedule_it(&mut self, waiting: &Waiting) {
         self.files.insert(waiting.key.clone(), waiting.id);
         self.schedule.handle_queued(
             waiting.key.clone(),

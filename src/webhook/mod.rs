@@ -6,6 +6,7 @@
 
 mod attempt;
 mod deliver;
+mod look;
 mod payload;
 mod queue;
 pub mod schedule;
@@ -17,6 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::core::id::DeliveryId;
+use crate::core::time::Wall;
 use crate::inbox::Door;
 use crate::outgoing::OutgoingError;
 use deliver::{Deliverer, Shared};
@@ -48,7 +50,7 @@ pub enum WebhookError {
     /// There is no such dead letter: 404.
     #[error("there is no dead letter {0}; it was sent again, deleted, or is older than 30 days")]
     NoDeadLetter(DeliveryId),
-    /// Its webhook is not configured: 409.
+    /// The webhook is not configured: 404, or 409 for a dead letter.
     #[error(
         "the configuration has no webhook {0:?} to send it to; add it, or delete the dead letter"
     )]
@@ -75,6 +77,34 @@ pub struct WebhookStatus {
     pub dead: usize,
     /// Events since the start that were not taken in, because too much waited or it had stopped.
     pub lost: u64,
+    /// What went wrong last, while it fails.
+    pub problem: Option<String>,
+}
+
+/// A delivery that waits.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct WaitingDelivery {
+    /// Its key, which the endpoint sees as `Ringdesk-Delivery`.
+    pub id: DeliveryId,
+    /// For whom.
+    pub webhook: String,
+    /// The nth event for that webhook.
+    pub sequence: u64,
+    /// Since when it has been tried.
+    pub since: Wall,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Whether it is being sent now.
+    pub under_way: bool,
+}
+
+/// What waits, one page of it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct WaitingDeliveries {
+    /// How many there are in all.
+    pub total: usize,
+    /// This page, by webhook and number.
+    pub deliveries: Vec<WaitingDelivery>,
 }
 
 /// Dead letters, one page of them.
@@ -158,6 +188,29 @@ impl Webhooks {
     /// There is none, or it cannot be read.
     pub fn dead_letter(&self, id: DeliveryId) -> Result<(DeadLetter, String), WebhookError> {
         self.0.dead_letter(id)
+    }
+
+    /// What waits for one webhook or for all, without the first `skip`.
+    pub fn waiting(&self, webhook: Option<&str>, skip: usize, limit: usize) -> WaitingDeliveries {
+        self.0.waiting(webhook, skip, limit)
+    }
+
+    /// Sends an event `webhook.test` to a webhook, whatever its `events`, so that somebody sees whether
+    /// it arrives. Answers its key.
+    ///
+    /// # Errors
+    /// It is not configured, too much waits, or the disk does not take it.
+    pub fn test(&self, webhook: &str) -> Result<DeliveryId, WebhookError> {
+        self.0.test(webhook)
+    }
+
+    /// Sends all dead letters of a webhook again, the oldest first, as many as may wait. Answers how
+    /// many.
+    ///
+    /// # Errors
+    /// It is not configured, or too much waits already.
+    pub fn retry_all(&self, webhook: &str) -> Result<usize, WebhookError> {
+        self.0.retry_all(webhook)
     }
 
     /// Sends a dead letter again, for another day, with the same key.

@@ -97,6 +97,22 @@ pub(super) struct Waiting {
     pub attempts: u32,
 }
 
+impl Waiting {
+    /// A delivery that has been tried so often since then.
+    pub fn new(delivery: &Delivery, since: Wall, attempts: u32) -> Waiting {
+        Waiting {
+            key: Key {
+                webhook: Name::from(delivery.webhook.as_str()),
+                sequence: delivery.sequence,
+            },
+            id: delivery.id,
+            octets: octets(delivery),
+            since,
+            attempts,
+        }
+    }
+}
+
 /// The directory.
 pub(super) struct Queue {
     directory: PathBuf,
@@ -137,16 +153,8 @@ impl Queue {
                 queue.forget(delivery.id);
                 continue;
             }
-            waiting.push(Waiting {
-                key: Key {
-                    webhook: Name::from(delivery.webhook.as_str()),
-                    sequence: delivery.sequence,
-                },
-                id: delivery.id,
-                octets: octets(&delivery),
-                since: progress.again.unwrap_or(delivery.queued),
-                attempts: progress.attempts,
-            });
+            let since = progress.again.unwrap_or(delivery.queued);
+            waiting.push(Waiting::new(&delivery, since, progress.attempts));
         }
         waiting.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok((queue, waiting))
@@ -280,16 +288,7 @@ impl Queue {
         sync(&self.directory)?;
         sync(&self.dead_directory())?;
         self.dead.remove(&id);
-        Ok(Waiting {
-            key: Key {
-                webhook: Name::from(delivery.webhook.as_str()),
-                sequence: delivery.sequence,
-            },
-            id,
-            octets: octets(&delivery),
-            since: now,
-            attempts: 0,
-        })
+        Ok(Waiting::new(&delivery, now, 0))
     }
 
     /// Forgets a dead letter. False: there is none.

@@ -180,6 +180,19 @@ pub struct Standing {
     pub stopped: bool,
 }
 
+/// How a delivery stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingStanding {
+    /// Which.
+    pub key: Key,
+    /// Since when it has been tried.
+    pub queued: Wall,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Whether it is being sent now.
+    pub under_way: bool,
+}
+
 impl Schedule {
     /// A machine without webhooks.
     pub fn new(policy: Policy, random: RandomSource) -> Schedule {
@@ -321,6 +334,24 @@ impl Schedule {
     fn tidy(&mut self) {
         self.lines
             .retain(|_, line| line.configured || line.under_way > 0);
+    }
+
+    /// What waits or is under way, by webhook and sequence number.
+    pub fn waiting(&self) -> Vec<WaitingStanding> {
+        let lines = self.lines.iter();
+        lines
+            .flat_map(|(name, line)| {
+                line.waiting.iter().map(|(sequence, one)| WaitingStanding {
+                    key: Key {
+                        webhook: name.clone(),
+                        sequence: *sequence,
+                    },
+                    queued: one.queued,
+                    attempts: one.attempts,
+                    under_way: one.due.is_none(),
+                })
+            })
+            .collect()
     }
 
     fn accepted(&mut self, key: &Key) {

@@ -359,6 +359,64 @@ fn one_that_is_gone_is_left_in_peace() {
 }
 
 #[test]
+fn a_test_is_sent_whatever_the_webhook_wants_to_hear() {
+    let mut server = Node::start("webhook_receiver.mjs", SECRET);
+    let crm = Webhook {
+        events: vec!["contact.changed".to_owned()],
+        ..webhook("crm", &server.url("/"))
+    };
+    let house = House::new(hasty(), vec![crm]);
+    let id = house.webhooks.test("crm").unwrap();
+    let request = server.request();
+    assert_eq!(request["verified"], "yes");
+    assert_eq!(header(&request, "ringdesk-event"), "webhook.test");
+    assert_eq!(header(&request, "ringdesk-delivery"), id.to_string());
+    let error = house.webhooks.test("crm2").unwrap_err().to_string();
+    assert!(error.contains("no webhook \"crm2\""), "{error}");
+}
+
+#[test]
+fn what_waits_can_be_seen_and_all_dead_letters_sent_again() {
+    let mut server = Node::start("webhook_receiver.mjs", SECRET);
+    server.answer(&json!({ "status": 500, "always": true }));
+    let patient = Policy {
+        first: Duration::from_secs(1000),
+        longest: Duration::from_secs(1000),
+        ..Policy::default()
+    };
+    let crm = webhook("crm", &server.url("/"));
+    let house = House::new(patient, vec![crm.clone()]);
+    for number in 1..=3 {
+        house.door.publish(desk::created(number));
+    }
+    house.hear("fails");
+    let waiting = house.wait_for(|house| {
+        let waiting = house.webhooks.waiting(Some("crm"), 0, 10);
+        let resting = waiting.deliveries.iter().filter(|one| !one.under_way);
+        (resting.count() == 3).then_some(waiting.deliveries)
+    });
+    let numbers: Vec<u64> = waiting.iter().map(|one| one.sequence).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert!(waiting[0].attempts <= 1);
+    let status = &house.webhooks.status()[0];
+    let problem = status.problem.as_deref().unwrap_or_default();
+    assert_eq!(problem, "the endpoint answered 500");
+    assert_eq!(
+        house.webhooks.waiting(Some("crm"), 2, 10).deliveries.len(),
+        1
+    );
+
+    house.configure(Vec::new());
+    assert_eq!(house.dead(3).len(), 3);
+    server.answer(&json!({ "forget": true }));
+    house.configure(vec![crm]);
+    house.wait_for(|house| (house.webhooks.status().len() == 1).then_some(()));
+    assert_eq!(house.webhooks.retry_all("crm").unwrap(), 3);
+    house.wait_for(|house| (house.waiting_files() == 0).then_some(()));
+    assert_eq!(house.webhooks.retry_all("crm").unwrap(), 0);
+}
+
+#[test]
 fn a_private_address_is_not_asked_without_leave() {
     let mut server = Node::start("webhook_receiver.mjs", SECRET);
     let guarded = Webhook {
