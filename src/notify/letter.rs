@@ -10,8 +10,8 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
-use super::queue::Queued;
 use crate::core::record::Notice;
+use crate::core::time::Wall;
 
 /// The longest recording that is attached, in octets: 21 minutes. Most servers take 25 MB with the
 /// third that encoding adds.
@@ -27,10 +27,9 @@ pub(super) enum LetterError {
 }
 
 /// The mail. Made twice it is the same, but for the boundary between its parts.
-pub(super) fn compose(queued: &Queued, from: &str) -> Result<Message, LetterError> {
-    let notice = &queued.notice;
+pub(super) fn compose(notice: &Notice, queued: Wall, from: &str) -> Result<Message, LetterError> {
     let sender = mailbox(from)?;
-    let since_1970 = Duration::from_millis(queued.queued.as_millis().max(0).unsigned_abs());
+    let since_1970 = Duration::from_millis(queued.as_millis().max(0).unsigned_abs());
     let mut builder = Message::builder()
         .message_id(Some(message_id(notice, &sender.email)))
         .date(UNIX_EPOCH + since_1970)

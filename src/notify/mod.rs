@@ -1,7 +1,9 @@
-//! Mail about calls that nobody answered. Notices are queued on the disk, one file each, and sent
-//! from a thread of its own, so that nothing else ever waits for a mail server.
+//! Mail that goes out: notices about calls that nobody answered, and letters that others composed.
+//! Both are queued on the disk, and sent from a thread of its own, so that nothing else ever waits for
+//! a mail server.
 //!
-//! A notice's key is its conversation: it is queued once, and what was sent is remembered for a week.
+//! A notice's key is its conversation, a letter has one of its own: under it a mail is queued once, and
+//! what was sent is remembered for a week.
 //! One window is left in which a mail can be sent twice, and no sender of mail can close it: when the
 //! process dies after the server took the mail, and before that is on the disk. Both mails then carry
 //! the same Message-ID, which receivers use to show one of them only.
@@ -17,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::core::record::Notice;
 use crate::core::snapshot::SmtpSettings;
@@ -41,9 +45,45 @@ pub enum NotifyError {
     /// Too much waits already.
     #[error("{0} mails wait to be sent: no more are queued. Check [smtp] and the mail server.")]
     Full(usize),
+    /// Nobody said through which server.
+    #[error("there is no [smtp] in the configuration, so no mail can be sent")]
+    NoServer,
     /// The thread cannot be started.
     #[error("the thread that sends mail cannot be started: {0}")]
     Thread(io::Error),
+}
+
+/// A mail as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The name under which it is queued once.
+    pub key: Uuid,
+    /// The sender in the envelope: an address.
+    pub from: String,
+    /// The receivers in the envelope: addresses.
+    pub to: Vec<String>,
+    /// The mail, header and body.
+    pub octets: Vec<u8>,
+}
+
+/// How far a letter has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It waits in the queue.
+    Waiting,
+    /// The next server has it.
+    Sent,
+    /// It was refused or given up, with the server's words.
+    Failed(String),
+}
+
+/// What became of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The letter's key, or a notice's conversation.
+    pub key: Uuid,
+    /// The server's words, where it did not reach everybody.
+    pub result: Result<(), String>,
 }
 
 /// When what could not be sent is tried again.
@@ -99,7 +139,22 @@ impl Mailer {
         retry: Retry,
         tell: impl Fn(bool, String) + Send + Sync + 'static,
     ) -> Result<(Mailer, Sending), NotifyError> {
-        let shared = Arc::new(Shared::open(directory, smtp, Box::new(tell))?);
+        Mailer::open_reporting(directory, smtp, retry, tell, |_| {})
+    }
+
+    /// As [`Mailer::open`]; `report` is told what became of each mail, on the thread that sends.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn open_reporting(
+        directory: &Path,
+        smtp: Option<SmtpSettings>,
+        retry: Retry,
+        tell: impl Fn(bool, String) + Send + Sync + 'static,
+        report: impl Fn(Report) + Send + Sync + 'static,
+    ) -> Result<(Mailer, Sending), NotifyError> {
+        let shared = Shared::open(directory, smtp, Box::new(tell), Box::new(report))?;
+        let shared = Arc::new(shared);
         let (running, over) = channel();
         let sender = Sender::new(Arc::clone(&shared), retry)?;
         std::thread::Builder::new()
@@ -123,6 +178,15 @@ impl Mailer {
     /// The disk does not take it, or too much waits.
     pub fn queue(&self, notice: &Notice) -> Result<(), NotifyError> {
         self.0.queue(notice)
+    }
+
+    /// Takes a letter in; it is on the disk when this returns. One that is known already is answered
+    /// with how far it has come. Blocks on the disk.
+    ///
+    /// # Errors
+    /// There is no server, the disk does not take it, or too much waits.
+    pub fn queue_letter(&self, letter: &Letter) -> Result<Progress, NotifyError> {
+        self.0.queue_letter(letter)
     }
 
     /// Sends through this server from now on; without one, what is queued waits.

@@ -1,5 +1,6 @@
-//! The queue on the disk: a file for each notice, `ID.json`. What was sent is moved to `sent/`, what
-//! was refused or given up to `failed/`; both forget the oldest.
+//! The queue on the disk: a file for each mail, `ID.json`, and beside it `ID.eml` where somebody else
+//! composed it. What was sent is moved to `sent/`, what was refused or given up to `failed/`; both
+//! forget the oldest.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::core::id::ConversationId;
 use crate::core::record::Notice;
 use crate::core::time::Wall;
 
@@ -19,11 +20,27 @@ const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Files that are remembered of each, at most: a week of a busy house, a kilobyte each.
 const REMEMBERED_FILES: usize = 20_000;
 
+/// A mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mail {
+    /// It is composed when it is sent.
+    Notice(Notice),
+    /// It lies beside, as it goes out.
+    Letter {
+        /// Its key.
+        key: Uuid,
+        /// The sender in the envelope.
+        from: String,
+    },
+}
+
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Queued {
-    /// What is told.
-    pub notice: Notice,
+    /// What is sent.
+    #[serde(flatten)]
+    pub mail: Mail,
     /// Since when.
     pub queued: Wall,
     /// Who is still to get it.
@@ -31,6 +48,16 @@ pub(super) struct Queued {
     /// Who will not, and the server's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<(String, String)>,
+}
+
+impl Queued {
+    /// The name under which it is queued once.
+    pub fn key(&self) -> Uuid {
+        match &self.mail {
+            Mail::Notice(notice) => notice.conversation.0,
+            Mail::Letter { key, .. } => *key,
+        }
+    }
 }
 
 /// The directory.
@@ -41,7 +68,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Opens the queue, and answers what waits in it.
-    pub fn open(directory: &Path) -> io::Result<(Queue, Vec<ConversationId>)> {
+    pub fn open(directory: &Path) -> io::Result<(Queue, Vec<Uuid>)> {
         let queue = Queue {
             directory: directory.to_owned(),
         };
@@ -56,6 +83,9 @@ impl Queue {
                 (Some("json"), Some(id)) => waiting.push(id),
                 // What a crash left half written.
                 (Some("new"), _) => fs::remove_file(&path)?,
+                (Some("eml"), _) if !path.with_extension("json").exists() => {
+                    fs::remove_file(&path)?;
+                }
                 (_, _) => {}
             }
         }
@@ -64,19 +94,39 @@ impl Queue {
     }
 
     /// True if it was sent or failed, as far as that is remembered.
-    pub fn is_done(&self, id: ConversationId) -> bool {
+    pub fn is_done(&self, id: Uuid) -> bool {
         let name = name(id);
         self.sent().join(&name).exists() || self.failed().join(&name).exists()
     }
 
-    pub fn read(&self, id: ConversationId) -> io::Result<Queued> {
+    /// Why one failed: the servers' words.
+    pub fn failure(&self, id: Uuid) -> Option<String> {
+        let text = fs::read(self.failed().join(name(id))).ok()?;
+        let queued: Queued = serde_json::from_slice(&text).ok()?;
+        let words = queued.refused.into_iter().map(|(_, words)| words);
+        Some(words.collect::<Vec<String>>().join("; "))
+    }
+
+    /// The mail that lies beside.
+    pub fn letter(&self, id: Uuid) -> io::Result<Vec<u8>> {
+        fs::read(self.path(id).with_extension("eml"))
+    }
+
+    /// Puts a mail beside, before the file that names it.
+    pub fn write_letter(&self, id: Uuid, octets: &[u8]) -> io::Result<()> {
+        let mut file = File::create(self.path(id).with_extension("eml"))?;
+        file.write_all(octets)?;
+        file.sync_data()
+    }
+
+    pub fn read(&self, id: Uuid) -> io::Result<Queued> {
         let text = fs::read(self.path(id))?;
         serde_json::from_slice(&text).map_err(io::Error::from)
     }
 
     /// Writes the file anew; it is there whole or as it was.
     pub fn write(&self, queued: &Queued) -> io::Result<()> {
-        let path = self.path(queued.notice.conversation);
+        let path = self.path(queued.key());
         let fresh = path.with_extension("new");
         let mut file = File::create(&fresh)?;
         file.write_all(&serde_json::to_vec(queued)?)?;
@@ -86,12 +136,12 @@ impl Queue {
     }
 
     /// Everybody has it.
-    pub fn move_to_sent(&self, id: ConversationId) -> io::Result<()> {
+    pub fn move_to_sent(&self, id: Uuid) -> io::Result<()> {
         self.move_to(id, &self.sent())
     }
 
     /// Somebody will not get it.
-    pub fn move_to_failed(&self, id: ConversationId) -> io::Result<()> {
+    pub fn move_to_failed(&self, id: Uuid) -> io::Result<()> {
         self.move_to(id, &self.failed())
     }
 
@@ -101,13 +151,17 @@ impl Queue {
         forget(&self.failed(), now)
     }
 
-    fn move_to(&self, id: ConversationId, directory: &Path) -> io::Result<()> {
+    fn move_to(&self, id: Uuid, directory: &Path) -> io::Result<()> {
         fs::rename(self.path(id), directory.join(name(id)))?;
+        let letter = self.path(id).with_extension("eml");
+        if letter.exists() {
+            fs::remove_file(letter)?;
+        }
         sync(directory)?;
         sync(&self.directory)
     }
 
-    fn path(&self, id: ConversationId) -> PathBuf {
+    fn path(&self, id: Uuid) -> PathBuf {
         self.directory.join(name(id))
     }
 
@@ -120,7 +174,7 @@ impl Queue {
     }
 }
 
-fn name(id: ConversationId) -> String {
+fn name(id: Uuid) -> String {
     format!("{id}.json")
 }
 

@@ -13,12 +13,12 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{self, AsyncSmtpTransport};
 use lettre::{AsyncTransport, Tokio1Executor};
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::letter::{self, LetterError};
-use super::queue::{Queue, Queued};
-use super::{NotifyError, Retry};
+use super::queue::{Mail, Queue, Queued};
+use super::{Letter, NotifyError, Progress, Report, Retry};
 use crate::clock;
-use crate::core::id::ConversationId;
 use crate::core::record::Notice;
 use crate::core::snapshot::{SmtpSecurity, SmtpSettings};
 use crate::core::time::Mono;
@@ -43,13 +43,14 @@ pub(super) struct Shared {
     wake: tokio::sync::Notify,
     stopping: AtomicBool,
     tell: Box<dyn Fn(bool, String) + Send + Sync>,
+    report: Box<dyn Fn(Report) + Send + Sync>,
 }
 
 #[derive(Default)]
 struct State {
     smtp: Option<SmtpSettings>,
     /// What waits, and how it stands.
-    waiting: BTreeMap<ConversationId, Standing>,
+    waiting: BTreeMap<Uuid, Standing>,
     /// Try the server at once, whatever it did before.
     changed: bool,
 }
@@ -67,6 +68,7 @@ impl Shared {
         directory: &Path,
         smtp: Option<SmtpSettings>,
         tell: Box<dyn Fn(bool, String) + Send + Sync>,
+        report: Box<dyn Fn(Report) + Send + Sync>,
     ) -> Result<Shared, NotifyError> {
         let opened = Queue::open(directory);
         let (queue, waiting) = opened.map_err(|source| NotifyError::Queue {
@@ -85,27 +87,62 @@ impl Shared {
             wake: tokio::sync::Notify::new(),
             stopping: AtomicBool::new(false),
             tell,
+            report,
         })
     }
 
     pub fn queue(&self, notice: &Notice) -> Result<(), NotifyError> {
-        let mut state = self.state();
-        let id = notice.conversation;
+        let state = self.state();
+        let id = notice.conversation.0;
         let known = state.waiting.contains_key(&id) || self.queue.is_done(id);
         if state.smtp.is_none() || known || notice.to.is_empty() {
             return Ok(());
         }
+        self.add(state, Mail::Notice(notice.clone()), &notice.to, None)
+    }
+
+    pub fn queue_letter(&self, letter: &Letter) -> Result<Progress, NotifyError> {
+        let state = self.state();
+        if state.waiting.contains_key(&letter.key) {
+            return Ok(Progress::Waiting);
+        }
+        if let Some(words) = self.queue.failure(letter.key) {
+            return Ok(Progress::Failed(words));
+        }
+        if self.queue.is_done(letter.key) {
+            return Ok(Progress::Sent);
+        }
+        if state.smtp.is_none() {
+            return Err(NotifyError::NoServer);
+        }
+        let mail = Mail::Letter {
+            key: letter.key,
+            from: letter.from.clone(),
+        };
+        self.add(state, mail, &letter.to, Some(&letter.octets))?;
+        Ok(Progress::Waiting)
+    }
+
+    fn add(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        mail: Mail,
+        to: &[String],
+        octets: Option<&[u8]>,
+    ) -> Result<(), NotifyError> {
         if state.waiting.len() >= WAITING {
             return Err(NotifyError::Full(state.waiting.len()));
         }
         let queued = Queued {
-            notice: notice.clone(),
+            mail,
             queued: clock::wall(),
-            waiting: notice.to.clone(),
+            waiting: to.to_vec(),
             refused: Vec::new(),
         };
-        self.queue
-            .write(&queued)
+        let id = queued.key();
+        let written = octets.map_or(Ok(()), |octets| self.queue.write_letter(id, octets));
+        written
+            .and_then(|()| self.queue.write(&queued))
             .map_err(|source| NotifyError::Queue {
                 path: self.directory.clone(),
                 source,
@@ -199,7 +236,7 @@ impl Sender {
     }
 
     /// What is to be sent next, and when.
-    fn next(&mut self) -> (Option<(ConversationId, Mono)>, Option<SmtpSettings>) {
+    fn next(&mut self) -> (Option<(Uuid, Mono)>, Option<SmtpSettings>) {
         let mut state = self.shared.state();
         if std::mem::take(&mut state.changed) {
             self.pause_until = Mono::ZERO;
@@ -223,12 +260,12 @@ impl Sender {
         });
     }
 
-    fn attempt(&mut self, id: ConversationId, smtp: &SmtpSettings) {
+    fn attempt(&mut self, id: Uuid, smtp: &SmtpSettings) {
         let outcome = match self.read(id) {
             Ok(queued) => self.send_all(queued, smtp),
             Err(error) => {
                 self.warn(format!("mail {id} cannot be read, it is given up: {error}"));
-                self.finish(id, false)
+                self.finish(id, Err("the queue lost it".to_owned()))
             }
         };
         match outcome {
@@ -241,7 +278,7 @@ impl Sender {
         }
     }
 
-    fn read(&self, id: ConversationId) -> std::io::Result<Queued> {
+    fn read(&self, id: Uuid) -> std::io::Result<Queued> {
         let mut state = self.shared.state();
         let unwritten = state.waiting.get_mut(&id);
         match unwritten.and_then(|standing| standing.unwritten.take()) {
@@ -253,7 +290,7 @@ impl Sender {
     /// Sends to everybody who has not got it yet, each by a transaction of its own, so that one
     /// address that is refused keeps it from nobody else.
     fn send_all(&self, mut queued: Queued, smtp: &SmtpSettings) -> Outcome {
-        let id = queued.notice.conversation;
+        let id = queued.key();
         let age = clock::wall().since(queued.queued);
         let mut again = None;
         for address in queued.waiting.clone() {
@@ -283,19 +320,33 @@ impl Sender {
         }
         match again {
             Some(words) => Outcome::Again(words),
-            None => self.finish(id, queued.refused.is_empty()),
+            None if queued.refused.is_empty() => self.finish(id, Ok(())),
+            None => {
+                let words = queued.refused.into_iter().map(|(_, words)| words);
+                self.finish(id, Err(words.collect::<Vec<String>>().join("; ")))
+            }
         }
     }
 
     fn send(&self, queued: &Queued, address: &str, smtp: &SmtpSettings) -> Result<(), Failure> {
-        let message = letter::compose(queued, &smtp.from)?;
-        let sender = letter::mailbox(&smtp.from)?.email;
+        let (octets, from) = match &queued.mail {
+            Mail::Notice(notice) => {
+                let message = letter::compose(notice, queued.queued, &smtp.from)?;
+                (message.formatted(), smtp.from.as_str())
+            }
+            Mail::Letter { key, from } => {
+                let octets = self.shared.queue.letter(*key);
+                let octets = octets.map_err(|error| Failure::Later(error.to_string()))?;
+                (octets, from.as_str())
+            }
+        };
+        let sender = letter::mailbox(from)?.email;
         let receiver = letter::mailbox(address)?.email;
         let envelope = Envelope::new(Some(sender), vec![receiver])
             .map_err(|error| Failure::Mail(error.to_string()))?;
         let transport = transport(smtp)?;
         self.runtime
-            .block_on(transport.send_raw(&envelope, &message.formatted()))
+            .block_on(transport.send_raw(&envelope, &octets))
             .map(|_| ())
             .map_err(Failure::from)
     }
@@ -308,28 +359,28 @@ impl Sender {
         if let Err(error) = self.shared.queue.write(queued) {
             self.warn(format!("the mail queue cannot be written: {error}"));
             let mut state = self.shared.state();
-            if let Some(standing) = state.waiting.get_mut(&queued.notice.conversation) {
+            if let Some(standing) = state.waiting.get_mut(&queued.key()) {
                 standing.unwritten = Some(queued.clone());
             }
         }
     }
 
-    fn finish(&self, id: ConversationId, sent: bool) -> Outcome {
+    fn finish(&self, id: Uuid, result: Result<(), String>) -> Outcome {
         let queue = &self.shared.queue;
-        let moved = if sent {
-            queue.move_to_sent(id)
-        } else {
-            queue.move_to_failed(id)
+        let moved = match &result {
+            Ok(()) => queue.move_to_sent(id),
+            Err(_) => queue.move_to_failed(id),
         };
         if let Err(error) = moved {
             // It stays known as done for this run, so that it is not sent again.
             self.warn(format!("the mail queue cannot be written: {error}"));
         }
         self.shared.state().waiting.remove(&id);
+        (self.shared.report)(Report { key: id, result });
         Outcome::Done
     }
 
-    fn put_off(&self, id: ConversationId, problem: &str) {
+    fn put_off(&self, id: Uuid, problem: &str) {
         if self.shared.is_stopping() {
             return;
         }
@@ -352,7 +403,7 @@ impl Sender {
 
     /// Nothing is sent for a while, and another mail is tried first then: it may have been this one
     /// that the server did not bear.
-    fn begin_outage(&mut self, id: ConversationId, problem: &str) {
+    fn begin_outage(&mut self, id: Uuid, problem: &str) {
         let now = clock::mono();
         self.outage = self.outage.saturating_add(1);
         self.pause_until = now + self.retry.wait(self.outage);

@@ -6,7 +6,6 @@ use insta::assert_snapshot;
 use uuid::Uuid;
 
 use super::letter::compose;
-use super::queue::Queued;
 use super::*;
 use crate::core::id::ConversationId;
 use crate::core::snapshot::SmtpSecurity;
@@ -27,17 +26,9 @@ fn notice(number: u128) -> Notice {
     }
 }
 
-fn queued(notice: Notice) -> Queued {
-    Queued {
-        waiting: notice.to.clone(),
-        queued: Wall::from_seconds(1_796_204_460),
-        refused: Vec::new(),
-        notice,
-    }
-}
-
 fn mail(notice: Notice) -> String {
-    let message = compose(&queued(notice), "Ringdesk <ringdesk@example.com>").unwrap();
+    let queued = Wall::from_seconds(1_796_204_460);
+    let message = compose(&notice, queued, "Ringdesk <ringdesk@example.com>").unwrap();
     let text = String::from_utf8(message.formatted()).unwrap();
     text.replace("\r\n", "\n")
 }
@@ -227,4 +218,51 @@ fn a_file_that_a_crash_left_half_written_is_not_a_notice() {
     drop(sending);
     assert_eq!(waiting(directory.path()), 1);
     assert_eq!(waiting(&directory.path().join("failed")), 1);
+}
+
+fn letter(number: u128) -> Letter {
+    Letter {
+        key: Uuid::from_u128(number),
+        from: "support@example.com".to_owned(),
+        to: vec!["kare@example.org".to_owned()],
+        octets: b"Subject: x\r\n\r\nHello\r\n".to_vec(),
+    }
+}
+
+#[test]
+fn a_letter_is_queued_once_and_its_fate_is_told_and_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mailer, sending, _) = open(directory.path(), None, Retry::default());
+    let error = mailer.queue_letter(&letter(1)).unwrap_err().to_string();
+    assert!(error.contains("no [smtp]"), "{error}");
+    drop((mailer, sending));
+    let retry = Retry {
+        give_up: Duration::ZERO,
+        ..Retry::default()
+    };
+    let (reports, told) = channel();
+    let open = || {
+        let reports = reports.clone();
+        let report = move |report| reports.send(report).unwrap();
+        Mailer::open_reporting(directory.path(), nowhere(), retry, |_, _| {}, report).unwrap()
+    };
+    let (mailer, sending) = open();
+    assert_eq!(mailer.queue_letter(&letter(1)).unwrap(), Progress::Waiting);
+    let report = told.recv().unwrap();
+    assert_eq!(report.key, Uuid::from_u128(1));
+    let words = report.result.unwrap_err();
+    assert!(words.contains("Connection refused"), "{words}");
+    drop((mailer, sending));
+    assert!(
+        !directory
+            .path()
+            .join(format!("{}.eml", Uuid::from_u128(1)))
+            .exists()
+    );
+    // As after a crash before the report was noted.
+    let (mailer, _sending) = open();
+    assert_eq!(
+        mailer.queue_letter(&letter(1)).unwrap(),
+        Progress::Failed(words)
+    );
 }
