@@ -7,6 +7,7 @@ pub mod contact;
 pub mod conversation;
 pub mod desk;
 pub mod id;
+pub mod letter;
 pub mod name;
 pub mod number;
 pub mod prompt;

@@ -181,7 +181,15 @@ fn is_program(address: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AutomaticReplies {
-    sent: BTreeMap<String, Wall>,
+    sent: BTreeMap<String, Sent>,
+}
+
+/// An automatic reply that somebody had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sent {
+    at: Wall,
+    /// Which one it was: that very one may be sent again, where it is not known whether it was.
+    mark: String,
 }
 
 impl AutomaticReplies {
@@ -191,25 +199,34 @@ impl AutomaticReplies {
     /// There must be none: [`Reason::HadOne`].
     pub fn may(&self, address: &str, now: Wall) -> Result<(), Reason> {
         let sent = self.sent.get(&address.to_lowercase());
-        match sent.is_some_and(|sent| is_recent(*sent, now)) {
+        match sent.is_some_and(|sent| is_recent(sent.at, now)) {
             true => Err(Reason::HadOne),
             false => Ok(()),
         }
     }
 
-    /// Notes that a sender is about to get one.
+    /// Notes that a sender is about to get the one of that mark.
     ///
     /// # Errors
     /// There must be none: [`Reason::HadOne`] or [`Reason::TooMany`].
-    pub fn note(&mut self, address: &str, now: Wall) -> Result<(), Reason> {
-        self.may(address, now)?;
+    pub fn note_once(&mut self, address: &str, mark: &str, now: Wall) -> Result<(), Reason> {
+        let address = address.to_lowercase();
+        if self
+            .sent
+            .get(&address)
+            .is_some_and(|sent| sent.mark == mark)
+        {
+            return Ok(());
+        }
+        self.may(&address, now)?;
         if self.sent.len() >= REMEMBERED {
-            self.sent.retain(|_, sent| is_recent(*sent, now));
+            self.sent.retain(|_, sent| is_recent(sent.at, now));
         }
         if self.sent.len() >= REMEMBERED {
             return Err(Reason::TooMany);
         }
-        self.sent.insert(address.to_lowercase(), now);
+        let mark = mark.to_owned();
+        self.sent.insert(address, Sent { at: now, mark });
         Ok(())
     }
 }
@@ -301,16 +318,25 @@ mod tests {
     fn nobody_gets_two_in_a_day() {
         let mut replies = AutomaticReplies::default();
         let at = |hours: i64| Wall::from_seconds(hours * 3600);
-        assert_eq!(replies.note("A@x.no", at(100)), Ok(()));
-        assert_eq!(replies.note("a@x.no", at(101)), Err(Reason::HadOne));
-        assert_eq!(replies.note("b@x.no", at(101)), Ok(()));
-        assert_eq!(replies.note("a@x.no", at(124)), Ok(()));
-        assert_eq!(replies.note("a@x.no", at(120)), Err(Reason::HadOne));
+        assert_eq!(replies.note_once("A@x.no", "1", at(100)), Ok(()));
         assert_eq!(
-            replies.note("a@x.no", at(50)),
-            Ok(()),
-            "the clock was set right"
+            replies.note_once("a@x.no", "2", at(101)),
+            Err(Reason::HadOne)
         );
+        assert_eq!(replies.may("a@X.no", at(101)), Err(Reason::HadOne));
+        assert_eq!(
+            replies.note_once("a@x.no", "1", at(101)),
+            Ok(()),
+            "the same once more"
+        );
+        assert_eq!(replies.note_once("b@x.no", "3", at(101)), Ok(()));
+        assert_eq!(replies.note_once("a@x.no", "4", at(124)), Ok(()));
+        assert_eq!(
+            replies.note_once("a@x.no", "5", at(120)),
+            Err(Reason::HadOne)
+        );
+        let set_back = replies.note_once("a@x.no", "6", at(50));
+        assert_eq!(set_back, Ok(()), "the clock was set right");
         let text = serde_json::to_string(&replies).unwrap();
         let again: AutomaticReplies = serde_json::from_str(&text).unwrap();
         assert_eq!(again, replies);
@@ -320,12 +346,13 @@ mod tests {
     fn a_flood_of_senders_fills_no_memory_and_is_forgotten() {
         let mut replies = AutomaticReplies::default();
         for number in 0..REMEMBERED {
+            let address = format!("{number}@x.no");
             replies
-                .note(&format!("{number}@x.no"), Wall::from_seconds(0))
+                .note_once(&address, "1", Wall::from_seconds(0))
                 .unwrap();
         }
         let one_more = |replies: &mut AutomaticReplies, hours: i64| {
-            replies.note("more@x.no", Wall::from_seconds(hours * 3600))
+            replies.note_once("more@x.no", "2", Wall::from_seconds(hours * 3600))
         };
         assert_eq!(one_more(&mut replies, 1), Err(Reason::TooMany));
         assert_eq!(one_more(&mut replies, 24), Ok(()));

@@ -2,26 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tracing::warn;
 
-use super::Records;
 use super::automatic::{AutomaticReplies, Reason, may_be_answered};
 use super::message::{self, Delivery as Reported, ReceivedMail, Remote, sanitise};
+use super::sender::changed;
 use super::thread::{ThreadKey, Trail, trails};
 use super::verified::verified_sender;
+use super::{Found, Records};
 use crate::clock;
 use crate::core::conversation::{
     Arrival, Attachment, Command, ContactHint, ConversationRecord, Delivery, Done, MessageKind,
-    MessageRecord, NewMessage, Origin, RefusalKind,
+    NewMessage, Origin, RefusalKind,
 };
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{ChannelKind, Snapshot};
-use crate::inbox::LARGEST_ATTACHMENT;
-use crate::inbox::{AttachmentError, Door};
+use crate::inbox::{AttachmentError, Door, LARGEST_ATTACHMENT};
 
 /// A mail, and how it came.
 #[derive(Clone, Debug)]
@@ -151,10 +149,10 @@ impl Intake {
         let Some(before) = self.message(&came.channel, &id).await? else {
             return Ok(Some(id));
         };
-        let Some(path) = &before.raw else {
+        let Some(path) = &before.message.raw else {
             return Ok(None);
         };
-        let path = self.0.door.attachments().path(&as_attachment(path));
+        let path = self.0.door.attachments().directory().join(path);
         let kept = tokio::fs::read(path).await.unwrap_or_default();
         if kept.is_empty() || fingerprint(&kept) == fingerprint(&came.raw) {
             return Ok(None);
@@ -165,11 +163,7 @@ impl Intake {
         Ok(again.is_none().then_some(id))
     }
 
-    async fn message(
-        &self,
-        channel: &ChannelName,
-        id: &str,
-    ) -> Result<Option<MessageRecord>, NotTaken> {
+    async fn message(&self, channel: &ChannelName, id: &str) -> Result<Option<Found>, NotTaken> {
         let found = (self.0.records.message)(Some(channel.clone()), id.to_owned()).await;
         found.map_err(NotTaken::Later)
     }
@@ -258,17 +252,13 @@ impl Intake {
         recipients: &[String],
     ) -> Result<Option<Box<ConversationRecord>>, NotTaken> {
         for trail in trails(mail, recipients, &self.0.key) {
-            let id = match trail {
-                Trail::Conversation(id) => Some(id),
+            let found = match trail {
+                Trail::Conversation(id) => (self.0.records.conversation)(id).await,
                 Trail::MessageId(id) => {
                     let found = (self.0.records.message)(None, id).await;
-                    found.map_err(NotTaken::Later)?.map(|it| it.conversation)
+                    found.map(|found| found.map(|it| it.conversation))
                 }
             };
-            let Some(id) = id else {
-                continue;
-            };
-            let found = (self.0.records.conversation)(id).await;
             if let Some(found) = found.map_err(NotTaken::Later)? {
                 return Ok(Some(Box::new(found)));
             }
@@ -281,31 +271,20 @@ impl Intake {
         let Some(bounce) = &mail.bounce else {
             return;
         };
-        let Some(id) = bounce
-            .message_id
-            .as_ref()
-            .filter(|_| bounce.delivery == Reported::Failed)
-        else {
+        let ours = bounce.message_id.as_ref();
+        let ours = ours.and_then(|id| self.0.key.message_of(id));
+        let Some((_, id)) = ours.filter(|_| bounce.delivery == Reported::Failed) else {
             return;
         };
-        let found = (self.0.records.message)(None, id.clone()).await;
-        let Ok(Some(sent)) = found else {
+        let Ok(Some(sent)) = (self.0.records.message_of)(id).await else {
             return;
         };
-        if sent.kind != MessageKind::Sent {
+        if sent.message.kind != MessageKind::Sent {
             return;
         }
         let words = bounce.sentence.clone().or_else(|| bounce.status.clone());
-        let words = words.unwrap_or_else(|| "it came back".to_owned());
-        let delivery = Delivery::Failed(words);
-        let message = Box::new(MessageRecord {
-            delivery: delivery.clone(),
-            ..sent
-        });
-        let changed = Command::DeliveryChanged { message, delivery };
-        if let Err(refusal) = self.0.door.ask(changed).await {
-            warn!("a mail came back, which could not be noted: {refusal}");
-        }
+        let failed = Delivery::Failed(words.unwrap_or_else(|| "it came back".to_owned()));
+        changed(&self.0.door, &sent.conversation, &sent.message, failed).await;
     }
 
     fn arrival(
@@ -476,17 +455,6 @@ fn hex(octets: &[u8]) -> String {
         let _ = write!(text, "{octet:02x}");
         text
     })
-}
-
-fn as_attachment(path: &std::path::Path) -> Attachment {
-    Attachment {
-        id: crate::core::id::AttachmentId(uuid::Uuid::nil()),
-        file_name: String::new(),
-        content_type: String::new(),
-        size: 0,
-        path: PathBuf::from(path),
-        content_id: None,
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ pub mod automatic;
 mod imap;
 mod intake;
 mod kept;
+mod letter;
 mod lmtp;
 pub mod message;
+mod sender;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -23,18 +25,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::core::conversation::{ConversationRecord, MessageRecord};
-use crate::core::id::{ConversationId, RandomSource};
+use crate::core::id::{ConversationId, MessageId, RandomSource};
+use crate::core::letter::{Letter, Progress, Report};
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{LmtpListen, Mailbox, Snapshot};
 use crate::inbox::Door;
 use automatic::AutomaticReplies;
 use intake::Intake;
 use kept::Kept;
+use sender::Sending;
 use state::States;
 
 pub use state::State;
@@ -61,17 +65,37 @@ pub enum EmailError {
     Thread(io::Error),
 }
 
+/// A message with its conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The conversation.
+    pub conversation: ConversationRecord,
+    /// The message.
+    pub message: MessageRecord,
+}
+
 /// What a question to the store comes to; errors are the store's words.
-pub type Found<T> = BoxFuture<'static, Result<Option<T>, String>>;
+pub type Answer<T> = BoxFuture<'static, Result<T, String>>;
 
 /// Questions to the store.
 #[derive(Clone)]
 pub struct Records {
     /// The conversation of that id.
-    pub conversation: Arc<dyn Fn(ConversationId) -> Found<ConversationRecord> + Send + Sync>,
-    /// The message of that name elsewhere ([`MessageRecord::external_id`]), in that channel or in any.
-    pub message: Arc<dyn Fn(Option<ChannelName>, String) -> Found<MessageRecord> + Send + Sync>,
+    pub conversation:
+        Arc<dyn Fn(ConversationId) -> Answer<Option<ConversationRecord>> + Send + Sync>,
+    /// The message of that id.
+    pub message_of: Arc<dyn Fn(MessageId) -> Answer<Option<Found>> + Send + Sync>,
+    /// The message of that name elsewhere ([`MessageRecord::external_id`]), in that channel or, the
+    /// latest, in any.
+    pub message: Arc<dyn Fn(Option<ChannelName>, String) -> Answer<Option<Found>> + Send + Sync>,
+    /// The last message that came from outside in a conversation.
+    pub last_received: Arc<dyn Fn(ConversationId) -> Answer<Option<MessageRecord>> + Send + Sync>,
+    /// Replies of email and form conversations that are on their way, the oldest first.
+    pub undelivered: Arc<dyn Fn() -> Answer<Vec<Found>> + Send + Sync>,
 }
+
+/// Queues a letter of a channel, or of none, for sending; it is on the disk when this returns. Blocks.
+pub type Post = Arc<dyn Fn(Option<&ChannelName>, Letter) -> Result<Progress, String> + Send + Sync>;
 
 /// Whom TLS trusts: the authorities that this machine trusts, and these.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +110,10 @@ pub struct Surroundings {
     pub door: Door,
     /// Questions to the store.
     pub records: Records,
+    /// The way out.
+    pub post: Post,
+    /// What became of letters.
+    pub reports: mpsc::Receiver<Report>,
     /// Where email keeps files of its own.
     pub directory: PathBuf,
     /// Whom TLS trusts.
@@ -113,6 +141,15 @@ impl Email {
         getrandom::fill(&mut seed).map_err(|error| EmailError::Thread(io::Error::other(error)))?;
         let states = States::default();
         let door = surroundings.door;
+        let sending = Sending {
+            door: door.clone(),
+            records: surroundings.records.clone(),
+            key: key.clone(),
+            kept: kept.clone(),
+            answered: Arc::clone(&answered),
+            post: surroundings.post,
+        };
+        let (events, reports) = (door.events(), surroundings.reports);
         let intake = Intake::new(door.clone(), surroundings.records, key, answered);
         let running = Running {
             door,
@@ -137,6 +174,7 @@ impl Email {
                 runtime.block_on(async {
                     tokio::select! {
                         () = running.run() => {}
+                        () = sending.run(events, reports) => {}
                         () = stopped.notified() => {}
                     }
                 });

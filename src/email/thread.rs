@@ -1,6 +1,6 @@
 //! Which conversation a mail belongs to. Pure.
 //!
-//! Every mail of ours carries its conversation twice: in its identifier, `<c.TOKEN.RANDOM@domain>`,
+//! Every mail of ours carries its conversation twice: in its identifier, `<c.TOKEN.MESSAGE@domain>`,
 //! and in the address that answers go to, `support+c.TOKEN@example.com`. A token is the conversation's
 //! number with a keyed hash, so that nobody can put a mail into a conversation by guessing. What
 //! answers a mail of somebody else's is found by the identifiers that it names. The subject decides
@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::message::ReceivedMail;
-use crate::core::id::{ConversationId, RandomSource};
+use crate::core::id::{ConversationId, MessageId};
 
 /// Octets of the hash in a token: 2^48 mails to guess one.
 const HASH_OCTETS: usize = 6;
@@ -94,15 +94,23 @@ impl ThreadKey {
         bool::from(ours.as_slice().ct_eq(hash)).then_some(conversation)
     }
 
-    /// An identifier for a mail of ours in a conversation, without angle brackets.
+    /// The identifier of a mail of ours, without angle brackets: the same each time.
     pub fn message_id(
         &self,
         conversation: ConversationId,
+        message: MessageId,
         domain: &str,
-        random: &mut RandomSource,
     ) -> String {
         let token = self.token(conversation);
-        format!("c.{token}.{}@{domain}", random.token())
+        format!("c.{token}.{}@{domain}", message.0.simple())
+    }
+
+    /// The conversation and the message of an identifier of ours.
+    pub fn message_of(&self, id: &str) -> Option<(ConversationId, MessageId)> {
+        let conversation = self.within(id, "c.")?;
+        let (local, _) = id.split_once('@')?;
+        let (_, message) = local.rsplit_once('.')?;
+        Some((conversation, message.parse().ok()?))
     }
 
     /// The address that answers go to: `support+c.TOKEN@example.com`. `None` if it would be longer than
@@ -217,9 +225,11 @@ mod tests {
     #[test]
     fn an_answer_comes_back_by_address_or_by_identifier() {
         let key = key();
-        let mut random = RandomSource::from_seed([1; 32]);
+        let message = MessageId(Uuid::from_u128(77));
         let address = key.answer_address("support@example.com", conversation(5));
-        let id = key.message_id(conversation(6), "example.com", &mut random);
+        let id = key.message_id(conversation(6), message, "example.com");
+        assert_eq!(key.message_of(&id), Some((conversation(6), message)));
+        assert_eq!(key.message_of("c.x@example.com"), None);
         let raw = format!(
             "From: a@x.no\nTo: {}\nIn-Reply-To: <{id}>\nReferences: <first@x> <second@x> <{id}>\n\nYes",
             address.unwrap().to_uppercase()

@@ -88,6 +88,11 @@ impl Attachments {
         })
     }
 
+    /// The directory, which paths of stored files are relative to.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where a stored file lies.
     pub fn path(&self, attachment: &Attachment) -> PathBuf {
         self.directory.join(&attachment.path)

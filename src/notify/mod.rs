@@ -20,8 +20,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use uuid::Uuid;
-
+use crate::core::letter::{Letter, Progress, Report};
 use crate::core::record::Notice;
 use crate::core::snapshot::SmtpSettings;
 use sender::{Sender, Shared};
@@ -51,39 +50,6 @@ pub enum NotifyError {
     /// The thread cannot be started.
     #[error("the thread that sends mail cannot be started: {0}")]
     Thread(io::Error),
-}
-
-/// A mail as it goes out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// The name under which it is queued once.
-    pub key: Uuid,
-    /// The sender in the envelope: an address.
-    pub from: String,
-    /// The receivers in the envelope: addresses.
-    pub to: Vec<String>,
-    /// The mail, header and body.
-    pub octets: Vec<u8>,
-}
-
-/// How far a letter has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It waits in the queue.
-    Waiting,
-    /// The next server has it.
-    Sent,
-    /// It was refused or given up, with the server's words.
-    Failed(String),
-}
-
-/// What became of a mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The letter's key, or a notice's conversation.
-    pub key: Uuid,
-    /// The server's words, where it did not reach everybody.
-    pub result: Result<(), String>,
 }
 
 /// When what could not be sent is tried again.

@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use super::letter::{self, LetterError};
 use super::queue::{Mail, Queue, Queued};
-use super::{Letter, NotifyError, Progress, Report, Retry};
+use super::{NotifyError, Retry};
 use crate::clock;
+use crate::core::letter::{Letter, Progress, Report};
 use crate::core::record::Notice;
 use crate::core::snapshot::{SmtpSecurity, SmtpSettings};
 use crate::core::time::Mono;

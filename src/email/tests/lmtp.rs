@@ -8,15 +8,26 @@ use std::sync::atomic::Ordering;
 use super::world::World;
 use super::{mail, wait_for};
 
-struct Client(UnixStream);
+pub struct Client(UnixStream);
 
 impl Client {
-    fn connect(path: &Path) -> Client {
+    pub fn connect(path: &Path) -> Client {
         let stream = wait_for("the socket", || UnixStream::connect(path).ok());
         stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
         let mut client = Client(stream);
         assert!(client.read(1)[0].starts_with("220 "));
         client
+    }
+
+    /// Hands a mail over, which must be taken.
+    pub fn send(&mut self, from: &str, to: &str, mail: &[u8]) {
+        self.write(
+            format!("LHLO mx\r\nMAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n").as_bytes(),
+        );
+        self.read(4);
+        self.write(mail);
+        self.write(b"\r\n.\r\n");
+        assert_eq!(self.read(1), ["250 2.1.5 taken in"]);
     }
 
     fn write(&mut self, octets: &[u8]) {

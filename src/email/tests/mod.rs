@@ -3,6 +3,7 @@
 mod dovecot;
 mod imap;
 mod lmtp;
+mod replies;
 mod world;
 
 use std::time::Duration;

@@ -4,18 +4,22 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::wait_for;
 use crate::core::conversation::{
-    Arrival, Author, Command, ConversationRecord, Delivery, Done, MessageKind, MessageRecord,
-    Refusal, RefusalKind, Status,
+    Arrival, Author, Command, ConversationRecord, Delivery, Done, Event, Happening, MessageKind,
+    MessageRecord, Outgoing, Refusal, RefusalKind, Status,
 };
 use crate::core::id::{ConversationId, MessageId};
+use crate::core::letter::{Letter, Progress, Report};
+use crate::core::name::ChannelName;
 use crate::core::sample;
 use crate::core::snapshot::{ChannelKind, EmailChannel, Kind, LmtpListen, Mailbox, Snapshot};
 use crate::core::time::Wall;
-use crate::email::{Email, Records, Surroundings, Trust};
+use crate::email::thread::ThreadKey;
+use crate::email::{Email, Found, Records, Surroundings, Trust};
 use crate::inbox::{Asked, Door};
 
 /// What arrived, and what it became.
@@ -41,6 +45,8 @@ pub struct World {
     pub mute: Arc<AtomicBool>,
     /// The engine is too busy.
     pub busy: Arc<AtomicBool>,
+    letters: Arc<Mutex<Vec<(Option<ChannelName>, Letter)>>>,
+    reports: Option<mpsc::Sender<Report>>,
     pub door: Option<Door>,
     pub email: Option<Email>,
 }
@@ -56,6 +62,8 @@ impl World {
             store: Arc::default(),
             mute: Arc::default(),
             busy: Arc::default(),
+            letters: Arc::default(),
+            reports: None,
             door: None,
             email: None,
         }
@@ -109,9 +117,17 @@ impl World {
             }
         });
         self.door = Some(door.clone());
+        let (reports, told) = mpsc::channel(100);
+        self.reports = Some(reports);
+        let letters = Arc::clone(&self.letters);
         let email = Email::start(Surroundings {
             door,
             records: records(&self.store),
+            post: Arc::new(move |channel, letter| {
+                letters.lock().unwrap().push((channel.cloned(), letter));
+                Ok(Progress::Waiting)
+            }),
+            reports: told,
             directory: self.directory.path().join("email"),
             trust: self.trust.clone(),
         });
@@ -147,8 +163,8 @@ impl World {
         self.store.lock().unwrap().changes.clone()
     }
 
-    /// A reply of ours, as if it had been sent.
-    pub fn add_sent(&self, conversation: ConversationId, external_id: &str) -> MessageId {
+    /// A reply of ours, as if it had been sent; its identifier as a mail.
+    pub fn add_sent(&self, conversation: ConversationId, text: &str) -> (MessageId, String) {
         let mut store = self.store.lock().unwrap();
         let mut kept = store
             .kept
@@ -156,12 +172,80 @@ impl World {
             .find(|it| it.conversation.id == conversation)
             .unwrap()
             .clone();
-        kept.message.id = MessageId(Uuid::from_u128(900 + store.kept.len() as u128));
+        let id = MessageId(Uuid::from_u128(900 + store.kept.len() as u128));
+        kept.message.id = id;
         kept.message.kind = MessageKind::Sent;
-        kept.message.external_id = Some(external_id.to_owned());
-        let id = kept.message.id;
+        kept.message.author = Author::User("anna".into());
+        kept.message.text = text.to_owned();
+        kept.message.subject = None;
+        kept.message.external_id = None;
+        kept.message.raw = None;
+        kept.message.delivery = Delivery::Pending;
         store.kept.push(kept);
-        id
+        (id, self.key().message_id(conversation, id, "example.com"))
+    }
+
+    /// As the engine does when somebody replies.
+    pub fn publish(&self, id: MessageId) {
+        let kept = self
+            .kept()
+            .into_iter()
+            .find(|it| it.message.id == id)
+            .unwrap();
+        self.door.as_ref().unwrap().publish(Event {
+            at: Wall::default(),
+            inbox: None,
+            what: Happening::Message {
+                conversation: Box::new(kept.conversation),
+                message: Box::new(kept.message),
+                outgoing: Some(Outgoing::Email),
+            },
+        });
+    }
+
+    pub fn change_sent(&self, id: MessageId, change: impl FnOnce(&mut Kept)) {
+        let mut store = self.store.lock().unwrap();
+        change(
+            store
+                .kept
+                .iter_mut()
+                .find(|it| it.message.id == id)
+                .unwrap(),
+        );
+    }
+
+    pub fn key(&self) -> ThreadKey {
+        let key = std::fs::read(self.directory.path().join("email/thread-key")).unwrap();
+        ThreadKey::new(key.try_into().unwrap())
+    }
+
+    /// The letters that were queued.
+    pub fn letters(&self) -> Vec<(Option<ChannelName>, Letter)> {
+        self.letters.lock().unwrap().clone()
+    }
+
+    pub fn wait_for_letters(&self, number: usize) -> Vec<(Option<ChannelName>, Letter)> {
+        wait_for("a letter", || {
+            let letters = self.letters();
+            (letters.len() >= number).then_some(letters)
+        })
+    }
+
+    /// What the queue of mail says became of one.
+    pub fn report(&self, id: MessageId, result: Result<(), String>) {
+        let report = Report { key: id.0, result };
+        self.reports
+            .as_ref()
+            .unwrap()
+            .blocking_send(report)
+            .unwrap();
+    }
+
+    pub fn wait_for_change(&self, id: MessageId) -> Delivery {
+        wait_for("the delivery", || {
+            let changes = self.changes();
+            changes.into_iter().find(|it| it.0 == id).map(|it| it.1)
+        })
     }
 
     /// The trouble that is told of a way in.
@@ -194,6 +278,7 @@ impl Store {
                 self.changes.push((message.id, delivery));
                 Ok(Done::Nothing)
             }
+            Command::Recalled(_) => Ok(Done::Nothing),
             other => panic!("{other:?} is not asked by email"),
         }
     }
@@ -284,24 +369,55 @@ fn message(number: u128, conversation: ConversationId, arrival: &Arrival) -> Mes
 }
 
 fn records(store: &Arc<Mutex<Store>>) -> Records {
-    let (one, other) = (Arc::clone(store), Arc::clone(store));
+    fn first(store: &Arc<Mutex<Store>>, is_it: impl Fn(&Kept) -> bool) -> Option<Found> {
+        let store = store.lock().unwrap();
+        let found = store.kept.iter().find(|it| is_it(it)).cloned();
+        found.map(|it| Found {
+            conversation: it.conversation,
+            message: it.message,
+        })
+    }
+    let stores: [_; 5] = std::array::from_fn(|_| Arc::clone(store));
+    let [of_id, of_message, named, last, undelivered] = stores;
     Records {
         conversation: Arc::new(move |id| {
-            let store = one.lock().unwrap();
-            let found = store.kept.iter().find(|it| it.conversation.id == id);
-            let found = found.map(|it| it.conversation.clone());
+            let found = first(&of_id, |it| it.conversation.id == id);
+            Box::pin(async move { Ok(found.map(|it| it.conversation)) })
+        }),
+        message_of: Arc::new(move |id| {
+            let found = first(&of_message, |it| it.message.id == id);
             Box::pin(async move { Ok(found) })
         }),
         message: Arc::new(move |channel, external_id| {
-            let store = other.lock().unwrap();
-            let found = store.kept.iter().find(|it| {
+            let found = first(&named, |it| {
                 it.message.external_id.as_deref() == Some(&external_id)
                     && channel
                         .as_ref()
                         .is_none_or(|channel| *channel == it.conversation.channel)
             });
-            let found = found.map(|it| it.message.clone());
             Box::pin(async move { Ok(found) })
+        }),
+        last_received: Arc::new(move |id| {
+            let store = last.lock().unwrap();
+            let mut received =
+                store.kept.iter().rev().filter(|it| {
+                    it.conversation.id == id && it.message.kind == MessageKind::Received
+                });
+            let found = received.next().map(|it| it.message.clone());
+            Box::pin(async move { Ok(found) })
+        }),
+        undelivered: Arc::new(move || {
+            let store = undelivered.lock().unwrap();
+            let pending = store
+                .kept
+                .iter()
+                .filter(|it| it.message.delivery == Delivery::Pending);
+            let pending = pending.map(|it| Found {
+                conversation: it.conversation.clone(),
+                message: it.message.clone(),
+            });
+            let pending = pending.collect();
+            Box::pin(async move { Ok(pending) })
         }),
     }
 }
