@@ -225,6 +225,7 @@ const PARTS: &[Part] = &[
             "control",
             "core",
             "customer_agent",
+            "email",
             "engine",
             "http",
             "inbox",

@@ -9,7 +9,7 @@ use tracing::info;
 use crate::chat::{Archive, Chat};
 use crate::core::snapshot::Snapshot;
 use crate::form;
-use crate::http::{self, Ask, Figures, Reloaded, Server, Services};
+use crate::http::{self, Ask, Condition, Figures, Reloaded, Server, Services};
 use crate::inbox::Door;
 use crate::store::{MessagePlace, Readers, Sight};
 use crate::webhook::Webhooks;
@@ -29,6 +29,7 @@ pub(super) fn start(
     door: &Door,
     webhooks: Webhooks,
     figures: &Arc<Figures>,
+    conditions: Box<dyn Fn() -> Vec<Condition> + Send + Sync>,
 ) -> anyhow::Result<(Option<Server>, mpsc::Receiver<Ask>)> {
     let (daemon, asks) = mpsc::channel(ASKS);
     let Some(settings) = &snapshot.settings.http else {
@@ -45,7 +46,7 @@ pub(super) fn start(
         readers: readers.clone(),
         webhooks,
         daemon,
-        conditions: Box::new(Vec::new),
+        conditions,
     };
     let forms = form::router(door.clone()).context("forms")?;
     let door = door.clone();

@@ -1,5 +1,6 @@
 //! The daemon: wiring, signals, supervision. The only place that sees everything.
 
+mod email;
 mod http;
 mod inventory;
 mod load;
@@ -28,10 +29,11 @@ use crate::inbox::{Asked, Door};
 use crate::media::command::MediaEvent;
 use crate::media::recording::Recorder;
 use crate::media::worker::{self, MediaThreads};
-use crate::notify::{Mailer, Retry, Sending};
+use crate::notify::Sending;
 use crate::sip::transport::{Incoming, Limits, Transport};
 use crate::store::{Places, Store};
 
+use email::Mail;
 use load::Reload;
 pub use load::load;
 use outputs::Outputs;
@@ -93,6 +95,7 @@ struct Daemon {
     reloads: http::Reloads,
     _http: Option<Server>,
     _programs: Programs,
+    mail: Mail,
     /// Ends after the outputs, whose last notices it may still send.
     _sending: Sending,
     _lock: DataLock,
@@ -151,18 +154,13 @@ impl Daemon {
         let store = Store::open(&places, &inboxes, |text| warn!("{text}"))?;
         let mut engine = engine;
         recovery::restore_users(&mut engine, database)?;
-        let (mailer, sending) = Mailer::open(
-            &data.join("mail-queue"),
-            snapshot.settings.smtp.clone(),
-            Retry::default(),
-            |warning, text| match warning {
-                true => warn!("{text}"),
-                false => info!("{text}"),
-            },
-        )?;
+        let (mailer, sending, reports, reported) = email::open_mailer(&data, &snapshot)?;
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
         let (programs, webhooks) = programs::start(&door, database, &data)?;
-        let (http, asks) = http::start(&snapshot, &door, webhooks, &figures)?;
+        let told = (reports, reported);
+        let mail = Mail::start(&snapshot, &door, database, &data, &mailer, told)?;
+        let conditions = Box::new(mail.conditions());
+        let (http, asks) = http::start(&snapshot, &door, webhooks, &figures, conditions)?;
         let outputs = Outputs::new(
             &snapshot,
             media,
@@ -187,6 +185,7 @@ impl Daemon {
             reloads: http::Reloads::default(),
             _http: http,
             _programs: programs,
+            mail,
             _sending: sending,
             _lock: lock,
         })
@@ -387,6 +386,7 @@ impl Daemon {
                 let text = format!("configuration {version} is in force for calls to come");
                 self.outputs.tell(clock::wall(), false, &text);
                 let snapshot = Arc::clone(&self.snapshot);
+                self.mail.adopt(&snapshot);
                 self.outputs.adopt(&snapshot);
                 self.engine.handle(Input::Loaded(snapshot), clock::now());
                 Reloaded {

@@ -39,9 +39,8 @@ use automatic::AutomaticReplies;
 use intake::Intake;
 use kept::Kept;
 use sender::Sending;
-use state::States;
 
-pub use state::State;
+pub use state::{State, States};
 
 /// How long the end of the daemon waits for a mail that is just being taken in.
 const LAST_MAIL: Duration = Duration::from_secs(3);
@@ -186,8 +185,8 @@ impl Email {
     }
 
     /// How each way in stands.
-    pub fn states(&self) -> Vec<State> {
-        self.states.all()
+    pub fn states(&self) -> &States {
+        &self.states
     }
 }
 

@@ -24,9 +24,9 @@ pub struct State {
     pub last_mail: Option<Wall>,
 }
 
-/// All of them. Clones are the same.
+/// All of them, as they stand. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct States(Arc<Mutex<BTreeMap<String, State>>>);
+pub struct States(Arc<Mutex<BTreeMap<String, State>>>);
 
 impl States {
     /// In the order of their names.
@@ -35,27 +35,27 @@ impl States {
     }
 
     /// Forgets all but those that `keep` names.
-    pub fn retain(&self, keep: &[String]) {
+    pub(super) fn retain(&self, keep: &[String]) {
         self.change(|states| states.retain(|name, _| keep.contains(name)));
     }
 
     /// It works. True if that is news.
-    pub fn works(&self, channel: &ChannelName, name: &str) -> bool {
+    pub(super) fn works(&self, channel: &ChannelName, name: &str) -> bool {
         self.set(Some(channel), name, None)
     }
 
     /// It does not. True if that is news.
-    pub fn trouble(&self, channel: &ChannelName, name: &str, problem: &str) -> bool {
+    pub(super) fn trouble(&self, channel: &ChannelName, name: &str, problem: &str) -> bool {
         self.set(Some(channel), name, Some(problem))
     }
 
     /// How the LMTP socket stands.
-    pub fn lmtp(&self, problem: Option<&str>) -> bool {
+    pub(super) fn lmtp(&self, problem: Option<&str>) -> bool {
         self.set(None, "lmtp", problem)
     }
 
     /// A mail was taken in.
-    pub fn took_in(&self, channel: &ChannelName, name: &str) {
+    pub(super) fn took_in(&self, channel: &ChannelName, name: &str) {
         self.set(Some(channel), name, None);
         self.change(|states| {
             if let Some(state) = states.get_mut(name) {

@@ -162,7 +162,7 @@ fn several_mailboxes_are_read_and_a_reload_adds_and_removes_them() {
     world.support(|it| it.mailboxes.truncate(1));
     world.reload();
     wait_for("the end of one", || {
-        (world.email.as_ref().unwrap().states().len() == 1).then_some(())
+        (world.email.as_ref().unwrap().states().all().len() == 1).then_some(())
     });
     server.deliver("bjorn", &mail(3));
     server.deliver("anna", &mail(4));

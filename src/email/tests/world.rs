@@ -251,7 +251,7 @@ impl World {
     /// The trouble that is told of a way in.
     pub fn wait_for_trouble(&self, words: &str) {
         wait_for(words, || {
-            let states = self.email.as_ref().unwrap().states();
+            let states = self.email.as_ref().unwrap().states().all();
             let mut problems = states.iter().filter_map(|it| it.problem.as_ref());
             problems.any(|it| it.contains(words)).then_some(())
         });

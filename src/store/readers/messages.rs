@@ -169,6 +169,23 @@ impl Readers {
         self.found(question).await
     }
 
+    /// Replies of email and form conversations that are on their way by mail, the oldest first: of the
+    /// latest, at most [`LARGEST_PAGE`] times ten.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row cannot be read.
+    pub async fn undelivered(&self) -> Result<Vec<Found>, StoreError> {
+        let mut question = found();
+        question.push(
+            " WHERE messages.kind = 'sent' AND messages.delivery = '\"pending\"'
+             AND conversations.kind IN ('email', 'form') ORDER BY messages.number DESC LIMIT ",
+        );
+        question.push_bind(LARGEST_PAGE.saturating_mul(10));
+        let mut found = self.found(question).await?;
+        found.reverse();
+        Ok(found)
+    }
+
     async fn found(&self, mut question: QueryBuilder<Sqlite>) -> Result<Vec<Found>, StoreError> {
         let mut connection = self.connection().await?;
         let rows = question.build().fetch_all(&mut *connection).await?;
