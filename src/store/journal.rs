@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::earlier;
 use crate::core::record::Record;
 
 /// When a segment is full and the next one begins: large enough to be rare, small enough that what
@@ -18,6 +19,9 @@ pub(super) struct Position {
     /// Octets from its beginning.
     pub offset: u64,
 }
+
+/// A record, and the place after it.
+pub(super) type Placed = (Record, Position);
 
 /// The end that is written to.
 #[derive(Debug)]
@@ -124,7 +128,7 @@ pub(super) fn read(
     from: Position,
     until: Position,
     limit: usize,
-) -> io::Result<(Vec<(Record, Position)>, Position, usize)> {
+) -> io::Result<(Vec<Placed>, Position, usize)> {
     let (mut records, mut unreadable) = (Vec::new(), 0);
     let mut at = from;
     for segment in segments(directory)?
@@ -148,8 +152,8 @@ pub(super) fn read(
                 break;
             }
             at.offset = at.offset.saturating_add(octets as u64);
-            match serde_json::from_slice(&line) {
-                Ok(record) => records.push((record, at)),
+            match earlier::read(&line, at) {
+                Ok(read) => records.extend(read),
                 Err(_) => unreadable += 1,
             }
         }

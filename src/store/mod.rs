@@ -4,6 +4,7 @@
 
 mod applier;
 mod awaited;
+mod earlier;
 mod journal;
 mod journaling;
 mod reader;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::deletion::Removal;
-use super::{calls, contacts, deletion, earlier, execute, in_parts, inbox, signed};
+use super::{calls, contacts, deletion, execute, in_parts, inbox, signed};
 use crate::core::conversation::{
     AuditRecord, ContactRecord, ConversationRecord, MessageRecord, PresenceRecord, SeenRecord,
     SessionRecord,
@@ -16,6 +16,7 @@ use crate::core::record::{
     AssignmentRecord, CallRecord, DecisionRecord, HeardRecord, LegRecord, Record,
     RegistrationRecord, VoicemailRecord,
 };
+use crate::store::earlier::Item;
 use crate::store::journal::Position;
 
 /// A batch of records, of each row the latest.
@@ -82,7 +83,17 @@ impl Batch {
                 self.legs.insert(leg.id, leg);
             }
             Record::Conversation(conversation) => {
-                let (conversation, message) = earlier::item(conversation);
+                let item = Item {
+                    id: conversation.id,
+                    call: conversation.call,
+                    channel: conversation.channel,
+                    item: conversation.item,
+                    from: conversation.from,
+                    began: conversation.began,
+                    assignee: conversation.assignee,
+                    closed: conversation.closed,
+                };
+                let (conversation, message) = item.into_conversation();
                 self.put_conversation(conversation);
                 self.messages.put(message);
             }

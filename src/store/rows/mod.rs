@@ -4,7 +4,6 @@ mod batch;
 mod calls;
 mod contacts;
 mod deletion;
-mod earlier;
 mod inbox;
 
 use serde::Serialize;

@@ -13,7 +13,7 @@ use crate::core::conversation::{Assignee, AuditRecord, Delivery, SeenRecord, Ses
 use crate::core::record::{HeardRecord, Record};
 
 /// Every row of every table as text, but for the numbers of rows.
-fn dump(database: &Path) -> Vec<String> {
+pub(super) fn dump(database: &Path) -> Vec<String> {
     const TABLES: [&str; 16] = [
         "SELECT 'conversations', id, revision, status, subject, assignee_kind, assignee, inbox, last_message, closed FROM conversations ORDER BY id",
         "SELECT 'messages', id, conversation, text, delivery, words, raw FROM messages ORDER BY number",

@@ -1,5 +1,7 @@
 mod answering;
 mod keeping;
+mod killing;
+mod migrating;
 mod reading;
 mod sample;
 mod searching;
