@@ -24,7 +24,7 @@ pub enum Record {
     Call(CallRecord),
     /// A leg began, changed or ended: the whole row each time.
     Leg(LegRecord),
-    /// An item in an inbox began or changed: the whole row each time.
+    /// An item of a call, as earlier versions wrote it: still read from their journals.
     Conversation(ConversationRecord),
     /// Who a conversation was given to.
     Assignment(AssignmentRecord),
@@ -155,7 +155,7 @@ pub struct LegRecord {
     pub reason: String,
 }
 
-/// An item in an inbox.
+/// An item in an inbox, as earlier versions wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationRecord {
     /// Its key.
@@ -299,12 +299,13 @@ pub struct RegistrationRecord {
     pub expires: Wall,
 }
 
-/// A mail that somebody is to get about a call that nobody answered. Its key is the conversation,
-/// so that it is sent once.
+/// A mail that somebody is to get about a call that nobody answered. Its key is the call, so that it
+/// is sent once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The conversation it is about.
-    pub conversation: ConversationId,
+    /// The call it is about. Earlier versions named it by its conversation.
+    #[serde(alias = "conversation")]
+    pub call: CallId,
     /// Who gets it.
     pub to: Vec<String>,
     /// The channel.

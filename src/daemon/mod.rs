@@ -170,7 +170,7 @@ impl Daemon {
             door,
             figures,
         );
-        recovery::finish_recordings(&snapshot, &outputs);
+        recovery::finish_recordings(&snapshot, &mut engine, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
             snapshot,

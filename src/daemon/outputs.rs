@@ -263,7 +263,7 @@ impl Outputs {
 
 fn queue(mailer: &Mailer, notice: &Notice) {
     if let Err(problem) = mailer.queue(notice) {
-        error!("no mail about {}: {problem}", notice.conversation);
+        error!("no mail about {}: {problem}", notice.call);
     }
 }
 

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::outputs::Outputs;
 use crate::clock;
-use crate::core::record::{ConversationItem, ConversationRecord, Notice, Record, VoicemailRecord};
+use crate::core::record::{Notice, VoicemailRecord};
 use crate::core::snapshot::Snapshot;
 use crate::engine::{Engine, Inbox, local_time};
 use crate::media::recording;
@@ -39,7 +39,7 @@ pub(super) fn restore_users(engine: &mut Engine, database: &Path) -> anyhow::Res
 
 /// Gives each recording that a crash cut short its right header and its row, and tells whom the
 /// voicemail is for.
-pub(super) fn finish_recordings(snapshot: &Snapshot, outputs: &Outputs) {
+pub(super) fn finish_recordings(snapshot: &Snapshot, engine: &mut Engine, outputs: &Outputs) {
     let audio = &snapshot.settings.store.audio;
     if let Err(error) = std::fs::create_dir_all(audio) {
         warn!(
@@ -59,24 +59,10 @@ pub(super) fn finish_recordings(snapshot: &Snapshot, outputs: &Outputs) {
             recovered.length.as_secs_f64()
         );
         if record.kept {
-            outputs.keep(Record::Conversation(conversation_of(&record)));
+            engine.recover_voicemail(&record, clock::now());
         }
         let notice = notice_of(snapshot, &record);
         outputs.keep_voicemail(record, notice);
-    }
-}
-
-/// The item in the inbox, which until now was a missed call.
-fn conversation_of(record: &VoicemailRecord) -> ConversationRecord {
-    ConversationRecord {
-        id: record.conversation,
-        call: record.call,
-        channel: record.channel.clone(),
-        item: ConversationItem::Voicemail,
-        from: record.from.clone(),
-        began: record.began,
-        assignee: None,
-        closed: None,
     }
 }
 
@@ -88,7 +74,7 @@ fn notice_of(snapshot: &Snapshot, record: &VoicemailRecord) -> Option<Box<Notice
     let number = channel.and_then(|channel| channel.numbers().first());
     let audio = snapshot.settings.store.audio.join(&record.file);
     Some(Box::new(Notice {
-        conversation: record.conversation,
+        call: record.call,
         to: record.notify.clone(),
         channel: record.channel.clone(),
         from: record.from.clone(),

@@ -8,13 +8,11 @@ use super::legs::{Leg, octets};
 use super::ongoing::{OngoingCall, Shift};
 use super::{Engine, requests};
 use crate::core::call::Call;
-use crate::core::id::{CallId, ConversationId, DecisionId, LegId};
+use crate::core::conversation::IncomingCall;
+use crate::core::id::{CallId, DecisionId, LegId};
 use crate::core::name::{TrunkName, UserName};
 use crate::core::number::{Country, PhoneNumber, to_e164};
-use crate::core::record::{
-    CallOutcome, CallRecord, ConversationItem, ConversationRecord, DecisionRecord, LegRecord,
-    Record,
-};
+use crate::core::record::{CallOutcome, CallRecord, DecisionRecord, LegRecord, Record};
 use crate::core::routing::refusal::{self, Dialled};
 use crate::core::routing::{
     Decision, Facts, Kind, Outcome, Request as Asked, Selection, To, words,
@@ -149,13 +147,11 @@ impl Engine {
         } = beginning;
         let id = CallId(self.random.uuid(now.wall));
         let leg = LegId(self.random.uuid(now.wall));
-        let Some(channel) = snapshot
-            .channel_of_number(&number)
-            .map(|channel| channel.name.clone())
-        else {
+        let Some(called) = snapshot.channel_of_number(&number) else {
             self.user_agent.refuse(key, 404, &[], now.mono);
             return;
         };
+        let channel = called.name.clone();
         let Some((caller_media, session)) =
             self.open_media(id, Some(leg), &flow, &sdp::CODECS, now)
         else {
@@ -196,16 +192,6 @@ impl Engine {
             sip_call_id: call_id,
             snapshot: snapshot.version,
         };
-        let conversation = ConversationRecord {
-            id: ConversationId(self.random.uuid(now.wall)),
-            call: id,
-            channel: channel.clone(),
-            item: ConversationItem::MissedCall,
-            from: caller.number.clone(),
-            began: now.wall,
-            assignee: None,
-            closed: None,
-        };
         self.user_agent
             .accept_leg(key, leg, self.sent_by(&flow), "ringdesk", now.mono);
         self.legs.insert(
@@ -240,7 +226,17 @@ impl Engine {
         self.store(Record::Call(record.clone()));
         // The item in the inbox stands before anyone rings: whatever happens next, a call that
         // nobody took is there to be seen.
-        self.store(Record::Conversation(conversation.clone()));
+        let incoming = IncomingCall {
+            call: id,
+            channel: called,
+            from: caller.number.as_ref(),
+            from_name: caller.name.as_deref(),
+        };
+        let (conversation, contact) = self.conversations.call_arrived(&incoming, &snapshot, now);
+        self.carry_out_conversations(now);
+        if let Some(contact) = contact {
+            self.desk.caller_known(id, contact);
+        }
         if let Origin::User(user) = &origin {
             self.desk.placed(id, user);
         }

@@ -7,15 +7,11 @@ use std::time::Duration;
 use super::ongoing::OngoingCall;
 use super::{Engine, Output};
 use crate::core::call::{self, Action, Ending, Side};
-use crate::core::conversation::Assignee;
 use crate::core::desk::OfferEnd;
 use crate::core::id::{DecisionId, LegId, VoicemailId};
 use crate::core::name::{PromptName, UserName};
 use crate::core::prompt::Audio;
-use crate::core::record::{
-    AssignmentRecord, CallOutcome, ConversationItem, DecisionRecord, Notice, Record,
-    VoicemailRecord,
-};
+use crate::core::record::{CallOutcome, DecisionRecord, Notice, Record, VoicemailRecord};
 use crate::core::routing::{Request, Selection, words};
 use crate::core::snapshot::{Channel, Snapshot};
 use crate::core::time::{Now, Wall};
@@ -52,7 +48,7 @@ impl Engine {
                     media: call.caller_media,
                 });
             }
-            Action::KeepVoicemail { length, why } => self.keep_voicemail(call, length, why),
+            Action::KeepVoicemail { length, why } => self.keep_voicemail(call, length, why, now),
             Action::DiscardVoicemail => {
                 if let Some(record) = call.voicemail.take() {
                     self.discard_voicemail(record);
@@ -179,17 +175,10 @@ impl Engine {
             });
         }
         call.record.answered_by = Some(user.clone());
-        call.conversation.item = ConversationItem::Call;
-        call.conversation.assignee = Some(user.clone());
         self.store(Record::Call(call.record.clone()));
-        self.store(Record::Conversation(call.conversation.clone()));
-        self.store(Record::Assignment(AssignmentRecord {
-            conversation: call.conversation.id,
-            to: Some(Assignee::User(user.clone())),
-            by: "rule".to_owned(),
-            at: now.wall,
-            decision: call.last_decision,
-        }));
+        self.conversations
+            .call_answered(call.id, user, call.last_decision, now);
+        self.carry_out_conversations(now);
         self.tell(now, format!("{} answered by {user}", call.id));
     }
 
@@ -217,7 +206,7 @@ impl Engine {
         let record = Box::new(VoicemailRecord {
             id,
             call: call.id,
-            conversation: call.conversation.id,
+            conversation: call.conversation,
             channel: call.channel.clone(),
             from: call.record.from.clone(),
             from_name: call.record.from_name.clone(),
@@ -269,13 +258,14 @@ impl Engine {
         });
     }
 
-    fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration, why: &str) {
+    fn keep_voicemail(&mut self, call: &mut OngoingCall, length: Duration, why: &str, now: Now) {
         let Some(mut record) = call.voicemail.take() else {
             return;
         };
         record.seconds = Some(length.as_secs_f64());
         record.kept = true;
-        call.conversation.item = ConversationItem::Voicemail;
+        self.conversations.voicemail_kept(call.id, &record, now);
+        self.carry_out_conversations(now);
         let audio = self.audio_directory().join(&record.file);
         let notice = (!record.notify.is_empty()).then(|| {
             let voicemail = Some((length.as_secs_f64(), audio));
@@ -291,10 +281,13 @@ impl Engine {
         call.record.detail = ending.detail.clone();
         self.store(Record::Call(call.record.clone()));
         if let Some(user) = &ending.answered_by {
-            call.conversation.closed = Some(now.wall);
             self.desk.conversation_closed(user);
         }
-        self.store(Record::Conversation(call.conversation.clone()));
+        let snapshot = Arc::clone(&self.snapshot);
+        let (outcome, detail) = (ending.outcome, &ending.detail);
+        self.conversations
+            .call_ended(call.id, outcome, detail, &snapshot, now);
+        self.carry_out_conversations(now);
         if matches!(ending.outcome, CallOutcome::Missed | CallOutcome::Failed) {
             let notice = notice(call, ending.detail.clone(), None);
             if !notice.to.is_empty() {
@@ -311,7 +304,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(180);
 fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>) -> Notice {
     let channel = call.snapshot.channel(&call.channel);
     Notice {
-        conversation: call.conversation.id,
+        call: call.id,
         to: channel
             .and_then(Channel::call)
             .map(|call| call.notify.clone())

@@ -9,7 +9,7 @@ use crate::core::conversation::{
 };
 use crate::core::desk::Ask;
 use crate::core::id::{ConversationId, DecisionId};
-use crate::core::record::{DecisionRecord, Record};
+use crate::core::record::{DecisionRecord, Record, VoicemailRecord};
 use crate::core::routing::{
     Cause, Decision, Outcome, Presence, Request, Selection, UnassignedReason, words,
 };
@@ -62,6 +62,22 @@ impl Engine {
         let snapshot = Arc::clone(&self.snapshot);
         self.conversations
             .handle_command(number, command, &snapshot, now);
+    }
+
+    /// A recording that the last run did not complete counts as a voicemail. At start, after
+    /// [`Engine::restore_inbox`].
+    pub fn recover_voicemail(&mut self, record: &VoicemailRecord, now: Now) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let channel = snapshot.channel(&record.channel);
+        self.conversations.voicemail_recovered(record, channel, now);
+        self.settle(now);
+    }
+
+    /// Does all that the conversations want done now, so that it is kept before what follows it.
+    pub(super) fn carry_out_conversations(&mut self, now: Now) {
+        while let Some(action) = self.conversations.poll_action() {
+            self.conversation_action(action, now);
+        }
     }
 
     /// What the conversations want done.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::Engine;
 use crate::core::call::{self, Call};
-use crate::core::id::{CallId, DecisionId, LegId};
+use crate::core::id::{CallId, ConversationId, DecisionId, LegId};
 use crate::core::name::ChannelName;
-use crate::core::record::{CallOutcome, CallRecord, ConversationRecord, Record, VoicemailRecord};
+use crate::core::record::{CallOutcome, CallRecord, Record, VoicemailRecord};
 use crate::core::routing::Request;
 use crate::core::snapshot::Snapshot;
 use crate::core::time::{Mono, Now, Wall};
@@ -37,7 +37,8 @@ pub(super) struct OngoingCall {
     pub(super) device_media: Vec<super::media::SharedMedia>,
     pub(super) caller_media: MediaId,
     pub(super) record: CallRecord,
-    pub(super) conversation: ConversationRecord,
+    /// Where it stands in the inbox.
+    pub(super) conversation: ConversationId,
     pub(super) voicemail: Option<Box<VoicemailRecord>>,
     pub(super) last_decision: Option<DecisionId>,
     /// How far the time that routing sees lies from the real one (test calls from this machine).
@@ -111,12 +112,17 @@ impl Engine {
                     now,
                     format!("call {id} failed inside; it was ended, others go on"),
                 );
+                let detail = "an error inside the daemon ended this call";
                 self.store(Record::Call(CallRecord {
                     ended: Some(now.wall),
                     outcome: Some(CallOutcome::Failed),
-                    detail: "an error inside the daemon ended this call".to_owned(),
+                    detail: detail.to_owned(),
                     ..record
                 }));
+                let snapshot = Arc::clone(&self.snapshot);
+                let failed = CallOutcome::Failed;
+                self.conversations
+                    .call_ended(id, failed, detail, &snapshot, now);
                 self.release(id, now);
             }
         }

@@ -77,7 +77,7 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, LetterError> {
 
 /// The same for every attempt, so that a mail that comes twice is seen to be one.
 fn message_id(notice: &Notice, sender: &Address) -> String {
-    format!("<{}@{}>", notice.conversation, sender.domain())
+    format!("<{}@{}>", notice.call, sender.domain())
 }
 
 /// RFC 3834 §5: out-of-office programs do not answer this.
@@ -128,7 +128,7 @@ fn body(notice: &Notice, attached: &str) -> String {
     }
     text.push_str(&format!(
         "\nWhy the call went as it did:\nringdesk explain {}\n",
-        notice.conversation
+        notice.call
     ));
     text
 }

@@ -2,7 +2,7 @@
 //! Both are queued on the disk, and sent from a thread of its own, so that nothing else ever waits for
 //! a mail server.
 //!
-//! A notice's key is its conversation, a letter has one of its own: under it a mail is queued once, and
+//! A notice's key is its call, a letter has one of its own: under it a mail is queued once, and
 //! what was sent is remembered for a week.
 //! One window is left in which a mail can be sent twice, and no sender of mail can close it: when the
 //! process dies after the server took the mail, and before that is on the disk. Both mails then carry

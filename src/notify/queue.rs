@@ -54,7 +54,7 @@ impl Queued {
     /// The name under which it is queued once.
     pub fn key(&self) -> Uuid {
         match &self.mail {
-            Mail::Notice(notice) => notice.conversation.0,
+            Mail::Notice(notice) => notice.call.0,
             Mail::Letter { key, .. } => *key,
         }
     }

@@ -94,7 +94,7 @@ impl Shared {
 
     pub fn queue(&self, notice: &Notice) -> Result<(), NotifyError> {
         let state = self.state();
-        let id = notice.conversation.0;
+        let id = notice.call.0;
         let known = state.waiting.contains_key(&id) || self.queue.is_done(id);
         if state.smtp.is_none() || known || notice.to.is_empty() {
             return Ok(());

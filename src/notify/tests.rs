@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::letter::compose;
 use super::*;
-use crate::core::id::ConversationId;
+use crate::core::id::CallId;
 use crate::core::snapshot::SmtpSecurity;
 use crate::core::time::Wall;
 
 fn notice(number: u128) -> Notice {
     Notice {
-        conversation: ConversationId(Uuid::from_u128(number)),
+        call: CallId(Uuid::from_u128(number)),
         to: vec!["office@example.com".to_owned()],
         channel: "main-line".into(),
         from: Some("+4790000001".parse().unwrap()),
@@ -204,9 +204,9 @@ fn a_file_that_a_crash_left_half_written_is_not_a_notice() {
     let (mailer, sending, _) = open(directory.path(), nowhere(), Retry::default());
     mailer.queue(&notice(1)).unwrap();
     drop((mailer, sending));
-    let id = ConversationId(Uuid::from_u128(2));
+    let id = CallId(Uuid::from_u128(2));
     fs::write(directory.path().join(format!("{id}.new")), "{\"noti").unwrap();
-    let broken = ConversationId(Uuid::from_u128(3));
+    let broken = CallId(Uuid::from_u128(3));
     fs::write(directory.path().join(format!("{broken}.json")), "{\"noti").unwrap();
     let retry = Retry {
         first: Duration::from_millis(1),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use ringdesk::core::id::ConversationId;
+use ringdesk::core::id::CallId;
 use ringdesk::core::record::Notice;
 use ringdesk::core::snapshot::{SmtpSecurity, SmtpSettings};
 use ringdesk::core::time::Wall;
@@ -16,7 +16,7 @@ use super::mail_server::{MailServer, attachment};
 
 fn notice(number: u128, to: &[&str], voicemail: Option<(f64, &Path)>) -> Notice {
     Notice {
-        conversation: ConversationId(uuid::Uuid::from_u128(number)),
+        call: CallId(uuid::Uuid::from_u128(number)),
         to: to.iter().map(|&to| to.to_owned()).collect(),
         channel: "main-line".into(),
         from: Some("+4790000001".parse().unwrap()),

@@ -12,7 +12,7 @@ pub use command::{
     Refusal, RefusalKind,
 };
 pub use event::{Event, Happening, Outgoing};
-pub use machine::{Action, Conversations, Standing, Timer};
+pub use machine::{Action, Conversations, IncomingCall, Standing, Timer};
 pub use record::{
     Assignee, Attachment, AuditRecord, Author, ContactRecord, ConversationRecord, Delivery, Gone,
     ItemKind, MessageKind, MessageRecord, PresenceRecord, SeenRecord, SessionRecord, Status,

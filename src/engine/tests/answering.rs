@@ -2,7 +2,8 @@
 
 use super::party::{Manner, Standing};
 use super::world::*;
-use crate::core::record::{CallOutcome, ConversationItem};
+use crate::core::conversation::{Assignee, ItemKind};
+use crate::core::record::CallOutcome;
 use crate::core::sample;
 use crate::core::snapshot::{CallerShown, External, Outbound, Protocol, Snapshot, Strategy};
 use crate::media::command::{Codec, Direction, MediaCommand, MediaEvent};
@@ -43,8 +44,8 @@ fn the_first_phone_to_answer_has_the_call_and_the_other_stops_ringing_without_a_
 fn who_answers_is_the_assignee_and_the_item_is_closed_with_the_call() {
     let (mut world, _) = conversation();
     let item = world.item();
-    assert_eq!(item.item, ConversationItem::Call);
-    assert_eq!(item.assignee, Some("anna".into()));
+    assert_eq!(item.item, Some(ItemKind::Call));
+    assert_eq!(item.assignee, Some(Assignee::User("anna".into())));
     assert_eq!(item.closed, None);
     world.hang_up("anna");
     assert_eq!(world.outcome(), CallOutcome::Answered);

@@ -2,7 +2,8 @@
 
 use super::party::{Manner, Standing};
 use super::world::*;
-use crate::core::record::{CallOutcome, ConversationItem, Record};
+use crate::core::conversation::ItemKind;
+use crate::core::record::{CallOutcome, Record};
 use crate::core::sample;
 use crate::core::snapshot::{Peer, Strategy, Trunk};
 use crate::sip::digest::Challenge;
@@ -44,10 +45,10 @@ fn the_item_in_the_inbox_stands_before_anybody_rings() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
     let caller = world.call();
     world.run(millis(6));
-    assert_eq!(world.item().item, ConversationItem::MissedCall);
+    assert_eq!(world.item().item, Some(ItemKind::MissedCall));
     world.caller_hangs_up(caller);
     assert_eq!(world.outcome(), CallOutcome::Missed);
-    assert_eq!(world.item().item, ConversationItem::MissedCall);
+    assert_eq!(world.item().item, Some(ItemKind::MissedCall));
     assert_eq!(world.item().closed, None);
 }
 

@@ -2,7 +2,8 @@
 
 use super::party::{Manner, Standing};
 use super::world::*;
-use crate::core::record::{CallOutcome, ConversationItem};
+use crate::core::conversation::ItemKind;
+use crate::core::record::CallOutcome;
 use crate::core::snapshot::Strategy;
 use crate::sip::message::{Message, Request};
 
@@ -22,7 +23,7 @@ fn a_caller_who_gives_up_stops_every_phone_within_50_ms() {
     assert!(world.who_rings().is_empty());
     assert_eq!(world.messages("daemon", "carrier", "487").len(), 1);
     assert_eq!(world.outcome(), CallOutcome::Missed);
-    assert_eq!(world.item().item, ConversationItem::MissedCall);
+    assert_eq!(world.item().item, Some(ItemKind::MissedCall));
     assert_eq!(world.call_row().detail, "the caller hung up while ringing");
 }
 

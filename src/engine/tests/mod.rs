@@ -5,6 +5,7 @@
 mod addresses;
 mod answering;
 mod arriving;
+mod call_items;
 mod giving_up;
 mod inbox;
 mod network;

@@ -2,7 +2,8 @@
 
 use super::party::{Manner, Standing};
 use super::world::*;
-use crate::core::record::{CallOutcome, ConversationItem, Record};
+use crate::core::conversation::ItemKind;
+use crate::core::record::{CallOutcome, Record};
 use crate::core::sample;
 use crate::core::snapshot::{Snapshot, Strategy};
 use crate::media::command::{MediaCommand, RecordingEnd};
@@ -34,7 +35,7 @@ fn the_prompt_then_the_beep_then_a_message_that_reaches_somebody() {
     assert_eq!(names(&world), ["play"]);
     assert_eq!(world.outcome(), CallOutcome::Voicemail);
     assert_eq!(names(&world)[..3], ["play", "play", "record"]);
-    assert_eq!(world.item().item, ConversationItem::Voicemail);
+    assert_eq!(world.item().item, Some(ItemKind::Voicemail));
     assert_eq!(world.kept.len(), 1);
     assert_eq!(world.kept[0].seconds, Some(5.0));
     let [notice] = &world.notices[..] else {
@@ -94,7 +95,7 @@ fn a_message_of_less_than_2_s_is_dropped_and_the_missed_call_stays() {
     world.call();
     assert_eq!(world.outcome(), CallOutcome::Missed);
     assert_eq!((world.kept.len(), world.discarded.len()), (0, 1));
-    assert_eq!(world.item().item, ConversationItem::MissedCall);
+    assert_eq!(world.item().item, Some(ItemKind::MissedCall));
     assert_eq!(world.notices.len(), 1);
     assert!(world.notices[0].voicemail.is_none());
 }
@@ -107,7 +108,7 @@ fn who_hangs_up_before_the_beep_leaves_a_missed_call() {
         world.run(millis(after));
         world.caller_hangs_up(caller);
         assert_eq!(world.outcome(), CallOutcome::Missed, "after {after} ms");
-        assert_eq!(world.item().item, ConversationItem::MissedCall);
+        assert_eq!(world.item().item, Some(ItemKind::MissedCall));
         assert_eq!((world.kept.len(), world.discarded.len()), (0, 1));
         assert_eq!(world.notices.len(), 1);
     }
@@ -122,7 +123,7 @@ fn a_disk_that_fails_means_no_beep_but_the_missed_call_stays() {
         assert_eq!(world.outcome(), CallOutcome::Missed);
         assert!(world.is_over(caller));
         assert_eq!(names(&world), ["play"], "the prompt and no beep");
-        assert_eq!(world.item().item, ConversationItem::MissedCall);
+        assert_eq!(world.item().item, Some(ItemKind::MissedCall));
         assert!(
             world
                 .call_row()
@@ -161,7 +162,7 @@ fn a_recording_that_breaks_off_at_once_is_told_like_a_missed_call() {
     world.says = AtBeep::Leaves(seconds(0), RecordingEnd::Failed);
     world.call();
     assert_eq!(world.outcome(), CallOutcome::Failed);
-    assert_eq!(world.item().item, ConversationItem::MissedCall);
+    assert_eq!(world.item().item, Some(ItemKind::MissedCall));
     assert_eq!(world.notices.len(), 1, "a caller is never lost");
 }
 

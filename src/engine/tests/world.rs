@@ -9,12 +9,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::party::{Manner, Party, PartyLeg, Standing};
-use crate::core::conversation::{Done, Event as InboxEvent, Refusal};
+use crate::core::conversation::{ConversationRecord, Done, Event as InboxEvent, Refusal};
 use crate::core::id::{CallId, LegId, RandomSource, VoicemailId};
 use crate::core::name::UserName;
-use crate::core::record::{
-    CallOutcome, CallRecord, ConversationRecord, LegRecord, Notice, Record, VoicemailRecord,
-};
+use crate::core::record::{CallOutcome, CallRecord, LegRecord, Notice, Record, VoicemailRecord};
 use crate::core::routing::Busy;
 use crate::core::sample;
 use crate::core::snapshot::{Protocol, Secret, Snapshot, Strategy, User};
@@ -1035,7 +1033,7 @@ impl World {
 
     pub fn item(&self) -> ConversationRecord {
         let mut items = self.records.iter().filter_map(|record| match record {
-            Record::Conversation(item) => Some(item.clone()),
+            Record::Item(item) => Some((**item).clone()),
             _ => None,
         });
         items.next_back().expect("an item")

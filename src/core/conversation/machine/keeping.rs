@@ -2,8 +2,8 @@
 //! messages that were taken in.
 
 use super::{
-    Action, Conversations, Held, OPEN, Opening, RECENTLY_CLOSED, REMEMBERED, Standing, TakenIn,
-    Timer, holder, stands,
+    Action, Conversations, Held, OPEN, Opening, RECENTLY_CLOSED, REMEMBERED, Standing, Stands,
+    TakenIn, Timer, caller, holder, stands,
 };
 use crate::core::conversation::record::{
     Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord, Status,
@@ -49,11 +49,11 @@ impl Conversations {
     /// The restored conversations that are open and wait for nobody, with whoever has them, for the
     /// desk.
     pub fn restored(&self) -> impl Iterator<Item = (ConversationId, Kind, Option<&UserName>)> {
-        let open = |held: &&Held| held.row.status == Status::Open && !held.stands.1;
+        let open = |held: &&Held| held.stands.open && !held.stands.seeks;
         self.held
             .values()
             .filter(open)
-            .map(|held| (held.row.id, held.row.kind, held.stands.0.as_ref()))
+            .map(|held| (held.row.id, held.row.kind, held.stands.user.as_ref()))
     }
 
     /// Restored conversations that wait for somebody to become available, oldest first.
@@ -61,7 +61,7 @@ impl Conversations {
         let mut seekers: Vec<(Wall, ConversationId)> = self
             .held
             .values()
-            .filter(|held| held.stands.1)
+            .filter(|held| held.stands.seeks)
             .map(|held| (held.row.began, held.row.id))
             .collect();
         seekers.sort_unstable();
@@ -96,13 +96,17 @@ impl Conversations {
         if let Some(visitor) = row.visitor.clone() {
             self.by_visitor.entry(visitor).or_default().insert(id);
         }
+        if let Some(caller) = caller(&row) {
+            self.by_caller.entry(caller).or_default().insert(id);
+        }
         let is_closed = row.status == Status::Closed;
         let held = Held {
             row,
             due: Default::default(),
-            stands: (None, false),
+            stands: Stands::default(),
             visitor_gone: false,
             opening: Some(opening),
+            missed: None,
             closed_as: None,
         };
         self.held.insert(id, held);
@@ -117,7 +121,7 @@ impl Conversations {
         if !self.held.contains_key(&id) && !self.deleted.contains(&id) {
             self.restore(row, snapshot, now);
             if let Some(held) = self.held.get_mut(&id) {
-                held.stands = (None, false);
+                held.stands = Stands::default();
             }
             self.stand(id);
         }
@@ -131,6 +135,7 @@ impl Conversations {
     ) -> Option<ConversationRecord> {
         let held = self.held.get_mut(&id)?;
         let before = (held.row.contact, holder(&held.row), held.row.status);
+        let caller_before = caller(&held.row);
         edit(&mut held.row);
         held.row.revision = held.row.revision.saturating_add(1);
         let row = held.row.clone();
@@ -151,6 +156,15 @@ impl Conversations {
                 self.by_user.entry(user).or_default().insert(id);
             }
         }
+        let caller = caller(&row);
+        if caller_before != caller {
+            if let Some(caller) = caller_before {
+                remove(&mut self.by_caller, &caller, id);
+            }
+            if let Some(caller) = caller {
+                self.by_caller.entry(caller).or_default().insert(id);
+            }
+        }
         match (before.2 == Status::Closed, row.status == Status::Closed) {
             (false, true) => self.keep_closed(id),
             (true, false) => self.keep_open(id),
@@ -165,7 +179,12 @@ impl Conversations {
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
-        let after = stands(&held.row);
+        let mut calls = self.calls.values();
+        let talks = held.row.kind == Kind::Call
+            && calls.any(|call| call.conversation == id && call.is_talking());
+        let mut after = stands(&held.row);
+        // Who talks in a call has it at the desk by that.
+        after.user = after.user.filter(|_| !talks);
         if held.stands == after {
             return;
         }
@@ -173,9 +192,9 @@ impl Conversations {
         let standing = Standing {
             conversation: id,
             kind: held.row.kind,
-            before: before.0,
-            now: after.0,
-            seeks: after.1,
+            before: before.user,
+            now: after.user,
+            seeks: after.seeks,
         };
         self.actions.push_back(Action::Stand(standing));
     }
@@ -189,6 +208,9 @@ impl Conversations {
         }
         if let Some(user) = holder(&held.row) {
             remove(&mut self.by_user, &user, id);
+        }
+        if let Some(caller) = caller(&held.row) {
+            remove(&mut self.by_caller, &caller, id);
         }
         if let Some(visitor) = &held.row.visitor {
             remove(&mut self.by_visitor, visitor, id);

@@ -18,13 +18,18 @@
 //! it stays with the one who has it.
 
 mod arriving;
+mod calls;
 mod keeping;
 mod people;
 mod routing;
 #[cfg(test)]
 mod tests;
 
+pub use calls::IncomingCall;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use calls::CallUnderWay;
 
 use super::command::{Command, Done, Refusal, RefusalKind};
 use super::event::{Event, Happening, Outgoing};
@@ -33,8 +38,9 @@ use super::record::{
     Assignee, ContactRecord, ConversationRecord, MessageRecord, PresenceRecord, Status,
 };
 use crate::core::contact::Contacts;
-use crate::core::id::{ContactId, ConversationId, MessageId, RandomSource};
+use crate::core::id::{CallId, ContactId, ConversationId, MessageId, RandomSource};
 use crate::core::name::{ChannelName, UserName};
+use crate::core::number::PhoneNumber;
 use crate::core::record::Record;
 use crate::core::routing::{Presence, UnassignedReason};
 use crate::core::snapshot::{Kind, Snapshot};
@@ -103,14 +109,26 @@ pub enum Timer {
 struct Held {
     row: ConversationRecord,
     due: BTreeMap<Timer, Mono>,
-    /// What the desk was told last: in whose load it counts, and whether it seeks somebody.
-    stands: (Option<UserName>, bool),
+    /// What the desk was told last.
+    stands: Stands,
     /// A chat whose visitor went: what is written goes by mail.
     visitor_gone: bool,
     /// Between its arrival and its first decision.
     opening: Option<Opening>,
+    /// The last missed call in it, and when that was over: the next one is counted into it.
+    missed: Option<(MessageRecord, Wall)>,
     /// Its place among the recently closed.
     closed_as: Option<u64>,
+}
+
+/// How a conversation stands with the desk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stands {
+    open: bool,
+    /// In whose load it counts.
+    user: Option<UserName>,
+    /// It is to be given out.
+    seeks: bool,
 }
 
 /// What the first decision of a conversation leads to.
@@ -151,6 +169,9 @@ pub struct Conversations {
     by_user: BTreeMap<UserName, BTreeSet<ConversationId>>,
     /// By the cookie of the visitor who began them.
     by_visitor: BTreeMap<String, BTreeSet<ConversationId>>,
+    /// Conversations of calls that are not closed, by channel and caller.
+    by_caller: BTreeMap<(ChannelName, PhoneNumber), BTreeSet<ConversationId>>,
+    calls: BTreeMap<CallId, CallUnderWay>,
     closed: BTreeMap<u64, ConversationId>,
     next_closed: u64,
     deadlines: BTreeSet<(Mono, ConversationId, Timer)>,
@@ -175,6 +196,8 @@ impl Conversations {
             by_contact: BTreeMap::new(),
             by_user: BTreeMap::new(),
             by_visitor: BTreeMap::new(),
+            by_caller: BTreeMap::new(),
+            calls: BTreeMap::new(),
             closed: BTreeMap::new(),
             next_closed: 0,
             deadlines: BTreeSet::new(),
@@ -312,12 +335,22 @@ fn holder(row: &ConversationRecord) -> Option<UserName> {
         .cloned()
 }
 
-/// How a conversation stands with the desk: in whose load it counts, and whether it seeks somebody.
-fn stands(row: &ConversationRecord) -> (Option<UserName>, bool) {
+/// How a conversation is to stand with the desk.
+fn stands(row: &ConversationRecord) -> Stands {
     let open = row.status == Status::Open;
-    let seeks =
-        open && row.assignee.is_none() && row.unassigned == Some(UnassignedReason::NobodyAvailable);
-    (holder(row).filter(|_| open), seeks)
+    let nobody = row.unassigned == Some(UnassignedReason::NobodyAvailable);
+    Stands {
+        open,
+        user: holder(row).filter(|_| open),
+        seeks: open && row.assignee.is_none() && nobody,
+    }
+}
+
+/// The caller and channel of a call that is not closed.
+fn caller(row: &ConversationRecord) -> Option<(ChannelName, PhoneNumber)> {
+    let stands = row.kind == Kind::Call && row.status != Status::Closed;
+    let from = row.from.as_ref().filter(|_| stands)?;
+    Some((row.channel.clone(), from.clone()))
 }
 
 fn invalid(text: &str) -> Refusal {

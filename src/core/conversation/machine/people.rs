@@ -298,11 +298,17 @@ impl Conversations {
         now: Now,
     ) -> Result<Reply, Refusal> {
         self.allowed(id, by, Act::Delete, snapshot)?;
+        if self.calls.values().any(|call| call.conversation == id) {
+            return Err(Refusal {
+                kind: RefusalKind::Conflict,
+                text: "A call is under way in it. Delete it when that is over.".to_owned(),
+            });
+        }
         // It counts for nobody first; its row need not be kept once more for that.
         if let Some(held) = self.held.get_mut(&id) {
-            let after = (None, false);
+            let after = super::Stands::default();
             if held.stands != after {
-                let (before, _) = std::mem::replace(&mut held.stands, after);
+                let before = std::mem::replace(&mut held.stands, after).user;
                 let standing = super::Standing {
                     conversation: id,
                     kind: held.row.kind,
@@ -620,7 +626,10 @@ impl Conversations {
             let when_away = snapshot
                 .channel(&row.channel)
                 .map(|channel| channel.when_away);
-            let unanswered = row.status == Status::Open && !row.replied && holder(row).is_some();
+            let unanswered = row.kind != Kind::Call
+                && row.status == Status::Open
+                && !row.replied
+                && holder(row).is_some();
             match (presence, when_away) {
                 (Presence::Away, Some(WhenAway::TakeBack { grace })) if unanswered => {
                     self.arm(id, super::Timer::TakeBack, now.mono + grace);

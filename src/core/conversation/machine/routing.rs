@@ -1,7 +1,7 @@
 //! What the router decides, and when it is asked again.
 
 use super::people::{called, display_name};
-use super::{Conversations, Timer, holder};
+use super::{Conversations, Stands, Timer, holder};
 use crate::core::conversation::event::{Happening, Outgoing};
 use crate::core::conversation::permission::may_keep;
 use crate::core::conversation::record::{
@@ -14,7 +14,7 @@ use crate::core::routing::{
     Cause, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
     UnassignedReason,
 };
-use crate::core::snapshot::{Channel, Rule, Snapshot, Target};
+use crate::core::snapshot::{Channel, Kind, Rule, Snapshot, Target};
 use crate::core::text::{LARGEST_TEXT, clean_text, first_words};
 use crate::core::time::Now;
 
@@ -94,18 +94,7 @@ impl Conversations {
         };
         if let Some(held) = self.held.get_mut(&id) {
             // The desk has claimed in the same turn.
-            held.stands = match &decision.outcome {
-                Outcome::Assign { user, .. } => (Some(user.clone()), false),
-                Outcome::Unassigned {
-                    reason: UnassignedReason::NobodyAvailable,
-                } => (None, true),
-                Outcome::Unassigned { .. }
-                | Outcome::CustomerAgent { .. }
-                | Outcome::Ring(_)
-                | Outcome::Wait { .. }
-                | Outcome::Voicemail { .. }
-                | Outcome::Refuse { .. } => (None, false),
-            };
+            held.stands = as_claimed(decision);
         }
         self.stand(id);
         if !stays {
@@ -126,7 +115,7 @@ impl Conversations {
         snapshot: &Snapshot,
         now: Now,
     ) -> bool {
-        let waits = self.held.get(&id).is_some_and(|held| held.stands.1);
+        let waits = self.held.get(&id).is_some_and(|held| held.stands.seeks);
         if waits {
             self.ask(id, Some(cause), snapshot, now);
         }
@@ -192,6 +181,10 @@ impl Conversations {
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
+        // Calls are decided while they ring.
+        if held.row.kind == Kind::Call {
+            return;
+        }
         if snapshot.channel(&held.row.channel).is_none() {
             self.unassign(id, Some(UnassignedReason::NobodyNamed), now);
             return;
@@ -390,6 +383,26 @@ impl Conversations {
     }
 }
 
+/// How a conversation stands with the desk after its decision.
+fn as_claimed(decision: &Decision) -> Stands {
+    let mut stands = Stands {
+        open: true,
+        ..Stands::default()
+    };
+    match &decision.outcome {
+        Outcome::Assign { user, .. } => stands.user = Some(user.clone()),
+        Outcome::Unassigned { reason } => {
+            stands.seeks = *reason == UnassignedReason::NobodyAvailable;
+        }
+        Outcome::CustomerAgent { .. } => {}
+        Outcome::Ring(_)
+        | Outcome::Wait { .. }
+        | Outcome::Voicemail { .. }
+        | Outcome::Refuse { .. } => stands.open = false,
+    }
+    stands
+}
+
 /// The name under which a channel writes by itself.
 fn sender_name(channel: &Channel) -> String {
     match (channel.email(), channel.chat(), channel.form()) {
@@ -424,6 +437,7 @@ fn rule_of<'a>(channel: &'a Channel, decision: &Decision) -> Option<&'a Rule> {
 fn advance(before: Option<Box<Progress>>, decision: &Decision, now: Now) -> Option<Box<Progress>> {
     if let Some(mut progress) = before {
         progress.advance(decision, now);
+        progress.cause = Cause::OfferEnded;
         return Some(progress);
     }
     Progress::begin(decision, now).map(Box::new)
