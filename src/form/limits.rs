@@ -1,9 +1,9 @@
 //! How often one address may send.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -18,6 +18,16 @@ const ATTEMPTS: NonZeroU32 = NonZeroU32::new(60).expect("sixty is not zero");
 /// busy, new ones are turned away.
 const ADDRESSES: usize = 100_000;
 
+/// Submissions that are read and stored at the same time: each may hold its files in memory.
+const READING: usize = 32;
+
+/// Submissions of one address that are read at the same time, so that one that sends slowly keeps
+/// nobody out.
+const READING_OF_ADDRESS: usize = 4;
+
+/// Keys of submissions that were taken in, which are remembered: a repeat does not count as another.
+const KEYS: usize = 10_000;
+
 /// The other numbers of submissions an hour that channels may have had, before old ones are forgotten.
 const QUOTAS: usize = 1_000;
 
@@ -30,6 +40,31 @@ pub(super) struct Limits {
     submissions: Mutex<HashMap<u32, Arc<Submissions>>>,
     /// Automatic replies by mail address.
     replies: DefaultKeyedRateLimiter<String>,
+    /// Addresses whose submissions are being read, and how many.
+    reading: Mutex<HashMap<IpAddr, usize>>,
+    keys: Mutex<VecDeque<(ChannelName, String)>>,
+}
+
+/// The right to send a body; it ends with this.
+pub(super) struct Reading<'a> {
+    limits: &'a Limits,
+    address: IpAddr,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut reading = lock(&self.limits.reading);
+        if let Some(count) = reading.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                reading.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Limits {
@@ -38,6 +73,8 @@ impl Default for Limits {
             attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
             submissions: Mutex::default(),
             replies: RateLimiter::keyed(reply_quota()),
+            reading: Mutex::default(),
+            keys: Mutex::default(),
         }
     }
 }
@@ -46,6 +83,37 @@ impl Limits {
     /// Counts a request; the error is how long to wait.
     pub fn attempt(&self, address: IpAddr) -> Result<(), Duration> {
         check(&self.attempts, &network(address))
+    }
+
+    /// Lets one more body be read, unless too many are.
+    pub fn read(&self, address: IpAddr) -> Option<Reading<'_>> {
+        let address = network(address);
+        let mut reading = lock(&self.reading);
+        if reading.values().sum::<usize>() >= READING {
+            return None;
+        }
+        let count = reading.entry(address).or_default();
+        if *count >= READING_OF_ADDRESS {
+            return None;
+        }
+        *count += 1;
+        let limits = self;
+        Some(Reading { limits, address })
+    }
+
+    /// Whether a submission with this key was taken in before.
+    pub fn is_known(&self, channel: &ChannelName, key: &str) -> bool {
+        let keys = lock(&self.keys);
+        keys.iter().any(|(of, known)| of == channel && known == key)
+    }
+
+    /// Remembers the key of one that was taken in.
+    pub fn remember(&self, channel: ChannelName, key: String) {
+        let mut keys = lock(&self.keys);
+        if keys.len() >= KEYS {
+            keys.pop_front();
+        }
+        keys.push_back((channel, key));
     }
 
     /// Whether this address may get an automatic reply: once a day, since anybody can write anybody's
@@ -64,8 +132,7 @@ impl Limits {
     ) -> Result<(), Duration> {
         let quota = NonZeroU32::new(hourly).ok_or(Duration::from_secs(3600))?;
         let limiter = {
-            let submissions = self.submissions.lock();
-            let mut submissions = submissions.unwrap_or_else(PoisonError::into_inner);
+            let mut submissions = lock(&self.submissions);
             if submissions.len() >= QUOTAS {
                 submissions.retain(|known, _| *known == hourly);
             }
@@ -125,6 +192,42 @@ mod tests {
         limits.submit(&contact, there, 3).unwrap();
         limits.submit(&support, here, 3).unwrap();
         assert!(limits.submit(&contact, there, 0).is_err());
+    }
+
+    #[test]
+    fn one_that_sends_slowly_keeps_nobody_out() {
+        let limits = Limits::default();
+        let slow = "192.0.2.1".parse().unwrap();
+        let mut held: Vec<Reading<'_>> = (0..4).map(|_| limits.read(slow).unwrap()).collect();
+        assert!(limits.read(slow).is_none());
+        for host in 1..=28u8 {
+            held.push(limits.read([198, 51, 100, host].into()).unwrap());
+        }
+        let another = "203.0.113.1".parse().unwrap();
+        assert!(limits.read(another).is_none(), "enough for one machine");
+        held.pop();
+        assert!(limits.read(another).is_some());
+        held.clear();
+        assert!(lock(&limits.reading).is_empty());
+    }
+
+    #[test]
+    fn keys_are_remembered_by_form_and_forgotten_in_order() {
+        let limits = Limits::default();
+        for index in 0..=KEYS {
+            limits.remember("contact".into(), index.to_string());
+        }
+        assert!(limits.is_known(&"contact".into(), "1"));
+        assert!(!limits.is_known(&"contact".into(), "0"));
+        assert!(!limits.is_known(&"support".into(), "1"));
+    }
+
+    #[test]
+    fn an_address_gets_one_automatic_reply_a_day() {
+        let limits = Limits::default();
+        assert!(limits.may_reply("kari@example.com"));
+        assert!(!limits.may_reply("kari@example.com"));
+        assert!(limits.may_reply("ola@example.com"));
     }
 
     #[test]

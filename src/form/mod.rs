@@ -18,15 +18,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use tokio::sync::Semaphore;
 
 use crate::core::snapshot::{FormChannel, Snapshot};
 use crate::inbox::Door;
 use limits::Limits;
 use token::Tokens;
-
-/// Submissions that are read and stored at the same time: each may hold its files in memory.
-const AT_ONCE: usize = 16;
 
 /// The largest submission of any form, in octets: a few files of some megabytes.
 pub const LARGEST_SUBMISSION: usize = 40 * 1024 * 1024;
@@ -36,7 +32,6 @@ struct Forms {
     door: Door,
     tokens: Tokens,
     limits: Limits,
-    reading: Semaphore,
 }
 
 /// The routes of all forms, below `/f/`.
@@ -53,7 +48,6 @@ impl Forms {
             door,
             tokens: Tokens::new()?,
             limits: Limits::default(),
-            reading: Semaphore::new(AT_ONCE),
         })
     }
 }

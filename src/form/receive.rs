@@ -15,6 +15,7 @@ use crate::core::conversation::{
     Arrival, Attachment, Command, ContactHint, Done, NewMessage, Origin as Sender, RefusalKind,
 };
 use crate::core::id::ConversationId;
+use crate::core::name::ChannelName;
 use crate::core::snapshot::{FormChannel, Snapshot};
 use crate::inbox::{ClientAddress, Visitor};
 
@@ -42,8 +43,7 @@ const TOO_FAST: &str =
 
 /// What came of a submission.
 struct Received {
-    /// The conversation; `None` where nothing was kept, of which the sender is not told.
-    conversation: Option<ConversationId>,
+    conversation: ConversationId,
     /// To be set, where the visitor is new.
     cookie: Option<String>,
 }
@@ -99,28 +99,24 @@ impl Context<'_> {
         }
         let limits = &self.forms.limits;
         limits.attempt(self.address).map_err(FormError::TooMany)?;
-        let _reading = self.forms.reading.try_acquire();
-        let _reading = _reading.map_err(|_| FormError::Busy)?;
+        let _reading = limits.read(self.address).ok_or(FormError::Busy)?;
         let headers = request.headers().clone();
         let (sent, encoding) = body::read(request, self.form).await?;
         let (visitor, cookie) = self.visitor(&headers);
-        if encoding == Encoding::Form
-            && sent.value(trap(self.form)).is_some_and(|it| !it.is_empty())
-        {
-            // Whoever fills this in is a program, which learns nothing from being thanked.
-            return Ok(Received {
-                conversation: None,
-                cookie,
-            });
-        }
         let key = key(&headers, &sent);
         let filled = self.check(sent, encoding)?;
-        limits
-            .submit(&self.name.into(), self.address, self.form.hourly_limit)
-            .map_err(FormError::TooMany)?;
+        let channel = ChannelName::from(self.name);
+        let is_repeat = key
+            .as_ref()
+            .is_some_and(|key| limits.is_known(&channel, key));
+        if !is_repeat {
+            limits
+                .submit(&channel, self.address, self.form.hourly_limit)
+                .map_err(FormError::TooMany)?;
+        }
         let conversation = self.keep(filled, visitor, key).await?;
         Ok(Received {
-            conversation: Some(conversation),
+            conversation,
             cookie,
         })
     }
@@ -153,7 +149,7 @@ impl Context<'_> {
                 }
             }
         }
-        let hasty = self.is_hasty(&sent);
+        let hasty = self.is_program(&sent, encoding);
         let wrong = |notice, reason, errors| {
             Err(FormError::Wrong {
                 notice,
@@ -166,11 +162,12 @@ impl Context<'_> {
             (Some(filled), None) if errors.is_empty() => Ok(filled),
             (_, Some(reason)) if errors.is_empty() => {
                 if self.style == Style::Json {
-                    let sentence = match reason {
-                        "too-fast" => TOO_FAST,
-                        _ => PROGRAM_TOKEN,
+                    let (name, sentence) = match reason {
+                        "trap" => (trap(self.form), "Leave this empty."),
+                        "too-fast" => (TOKEN, TOO_FAST),
+                        _ => (TOKEN, PROGRAM_TOKEN),
                     };
-                    errors.insert(TOKEN.to_owned(), sentence.to_owned());
+                    errors.insert(name.to_owned(), sentence.to_owned());
                 }
                 wrong(LOOK_AGAIN, reason, errors)
             }
@@ -178,8 +175,13 @@ impl Context<'_> {
         }
     }
 
-    /// Why it may not come from a person, in a word.
-    fn is_hasty(&self, sent: &Sent) -> Option<&'static str> {
+    /// Why it may not come from a person, in a word. It is asked to be sent again, by which a person
+    /// loses nothing: what people cannot see may have been filled in by their browser.
+    fn is_program(&self, sent: &Sent, encoding: Encoding) -> Option<&'static str> {
+        let trapped = sent.value(trap(self.form));
+        if encoding == Encoding::Form && trapped.is_some_and(|it| !it.is_empty()) {
+            return Some("trap");
+        }
         if self.form.minimum_fill.is_zero() {
             return None;
         }
@@ -217,7 +219,7 @@ impl Context<'_> {
                 text: filled.text,
                 fields: filled.fields,
                 attachments: attachments.clone(),
-                external_id: key,
+                external_id: key.clone(),
                 ..NewMessage::default()
             },
             origin: if is_first {
@@ -247,6 +249,10 @@ impl Context<'_> {
                 });
             }
         };
+        if let (Some(key), false) = (key, repeated) {
+            let channel = ChannelName::from(self.name);
+            self.forms.limits.remember(channel, key);
+        }
         if repeated {
             // The first one's files are kept already.
             self.discard(attachments).await;
@@ -312,7 +318,7 @@ impl Context<'_> {
                     "status": "received",
                     "thanks": form.thanks,
                     "redirect": form.redirect,
-                    "reference": received.conversation.map(|id| id.to_string()),
+                    "reference": received.conversation.to_string(),
                 });
                 (StatusCode::CREATED, Json(answer)).into_response()
             }

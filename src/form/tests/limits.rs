@@ -13,15 +13,22 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[tokio::test]
-async fn a_program_that_fills_in_everything_is_thanked_and_not_heard() {
+async fn a_program_that_fills_in_everything_is_not_heard_and_a_person_loses_nothing() {
     let house = open(|_| {}).await;
-    let (status, _) = answer(house.urlencoded(&with(&[("website", "http://spam.example")]))).await;
-    assert_eq!(status, 303);
+    let spam = with(&[("website", "http://spam.example")]);
+    let (status, page) = answer(house.urlencoded(&spam)).await;
+    assert_eq!(status, 422);
+    assert!(page.contains("press Send again") && page.contains(">\nHello</textarea>"));
+    assert!(!page.contains("spam.example"), "{page}");
+    let asked = house
+        .client
+        .post(&house.url)
+        .header("accept", "application/json");
+    let (status, problem) = json_answer(asked.form(&spam)).await;
+    assert_eq!((status, &problem["reason"]), (422, &json!("trap")));
     assert!(house.arrivals().is_empty());
-    assert_eq!(
-        answer(house.urlencoded(&with(&[("website", "")]))).await.0,
-        303
-    );
+    let person = with(&[("website", "")]);
+    assert_eq!(answer(house.urlencoded(&person)).await.0, 303);
     assert_eq!(house.arrivals().len(), 1);
 
     let house = open(|form| form.fields[0].name = "website".to_owned()).await;
@@ -116,6 +123,14 @@ async fn one_address_may_send_so_many_in_an_hour_and_mistakes_do_not_count() {
             .contains("Try again in 30 min.")
     );
     assert_eq!(house.arrivals().len(), 2);
+
+    let house = open(|form| form.hourly_limit = 1).await;
+    let sent = json!({ "email": "kari@example.com", "message": "Hi" });
+    let send = |key| json_answer(house.json(&sent).header("idempotency-key", key));
+    let first = send("once").await;
+    assert_eq!(first.0, 201);
+    assert_eq!(send("once").await, first, "a repeat is not another");
+    assert_eq!(send("twice").await.0, 429);
 }
 
 #[tokio::test]
