@@ -1,0 +1,317 @@
+//! The whole of it: the real daemon, a visitor's socket, an agent's server and a webhook's receiver.
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::node::{Node, PATIENCE};
+
+const TOKEN: &str = "sk-daemon";
+const SECRET: &str = "whsec-daemon";
+
+struct House {
+    directory: tempfile::TempDir,
+    daemon: Option<Child>,
+    http: u16,
+}
+
+/// Ports that nobody has: of UDP, and of TCP.
+fn free_ports() -> (u16, u16) {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (udp, tcp) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+    (udp.port(), tcp.port())
+}
+
+impl House {
+    fn new(agent: &str, webhook: &str) -> House {
+        let directory = tempfile::tempdir().unwrap();
+        let (sip, http) = free_ports();
+        let media = 26_000 + u16::try_from(std::process::id() % 100).unwrap() * 40;
+        let config = format!(
+            r#"
+[sip]
+listen = ["udp://127.0.0.1:{sip}"]
+[media]
+ports = "{media}-{}"
+[http]
+listen = "127.0.0.1:{http}"
+[store]
+url = "sqlite:data/ringdesk.db"
+audio = "data/audio"
+[[user]]
+name = "anna"
+display_name = "Anna Berg"
+seat = "service"
+[[customer_agent]]
+name = "robo"
+display_name = "Robo"
+endpoint = "{agent}"
+model = "small-1"
+instructions = "Answer briefly."
+secret_file = "token"
+allow_private = true
+[[webhook]]
+name = "crm"
+url = "{webhook}"
+secret_file = "secret"
+allow_private = true
+[[channel]]
+name = "website-chat"
+kind = "chat"
+[channel.assign]
+to = "customer-agent"
+agent = "robo"
+then = [{{ users = ["anna"] }}]
+"#,
+            media + 39
+        );
+        fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
+        fs::write(directory.path().join("token"), format!("{TOKEN}\n")).unwrap();
+        fs::write(directory.path().join("secret"), format!("{SECRET}\n")).unwrap();
+        let mut house = House {
+            directory,
+            daemon: None,
+            http,
+        };
+        house.start();
+        house
+    }
+
+    fn start(&mut self) {
+        let _ = fs::remove_file(self.directory.path().join("data/ringdesk.sock"));
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("log"))
+            .unwrap();
+        let daemon = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
+            .args(["run", "--config"])
+            .arg(self.directory.path())
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some(daemon);
+        let until = ringdesk::clock::mono() + PATIENCE;
+        while !self.is_up() {
+            assert!(ringdesk::clock::mono() < until, "the daemon did not come");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether it can be asked, which is so once HTTP is taken too.
+    fn is_up(&self) -> bool {
+        let directory = self.directory.path();
+        let asked = || {
+            Command::new(env!("CARGO_BIN_EXE_ringdesk"))
+                .args(["status", "--config"])
+                .arg(directory)
+                .output()
+                .unwrap()
+        };
+        directory.join("data/ringdesk.sock").exists() && asked().status.success()
+    }
+
+    /// As a power cut does.
+    fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    async fn page(&self) -> Page {
+        let url = format!("ws://127.0.0.1:{}/chat/website-chat/socket", self.http);
+        Page(connect_async(url).await.unwrap().0)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.directory.path().join("log"));
+            eprintln!("the daemon's log:\n{}", log.unwrap_or_default());
+        }
+    }
+}
+
+/// A visitor's page.
+struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Page {
+    async fn say(&mut self, frame: Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// The next frame of this type.
+    async fn hear(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = timeout(PATIENCE, self.0.next()).await.expect(kind);
+            match frame.unwrap().unwrap() {
+                Message::Text(text) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    if frame["type"] == kind {
+                        return frame;
+                    }
+                }
+                Message::Close(frame) => panic!("closed: {frame:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message that is not the visitor's own.
+    async fn answer(&mut self) -> Value {
+        loop {
+            let message = self.hear("message").await;
+            if message["from"] != "visitor" {
+                return message;
+            }
+        }
+    }
+
+    async fn send(&mut self, client_id: &str, text: &str) {
+        self.say(json!({ "type": "send", "client_id": client_id, "text": text }))
+            .await;
+        self.hear("kept").await;
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The next event that the webhook is told of which fits.
+fn event(receiver: &mut Node, fits: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let request = receiver.request();
+        assert_eq!(request["verified"], "yes", "{request}");
+        if fits(&request["json"]) {
+            return request["json"].clone();
+        }
+    }
+}
+
+#[test]
+fn a_visitor_talks_with_a_program_and_then_with_people_and_a_webhook_hears_of_it() {
+    let mut program = Node::start("chat_completions.mjs", TOKEN);
+    let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
+    let house = House::new(
+        &program.url("/v1/chat/completions"),
+        &receiver.url("/events"),
+    );
+    runtime().block_on(async {
+        let mut page = house.page().await;
+        page.say(json!({ "type": "hello", "version": 1 })).await;
+        page.hear("ready").await;
+        page.send("1", "Where is my parcel?").await;
+        let answer = page.answer().await;
+        assert_eq!(answer["from"], "program");
+        assert_eq!(answer["name"], "Robo");
+        assert_eq!(answer["text"], "You said: Where is my parcel?");
+        assert_eq!(program.request()["wrong"], Value::Null);
+
+        page.send("2", "I want to talk to a person").await;
+        let handed = event(&mut receiver, |event| {
+            event["type"] == "conversation.assigned"
+                && event["data"]["before"] == json!({ "customer-agent": "robo" })
+        });
+        let assignee = &handed["data"]["conversation"]["assignee"];
+        assert_ne!(assignee, &json!({ "customer-agent": "robo" }), "{handed}");
+        // Nobody is asked about what is said from here on.
+        page.send("3", "Hello, people?").await;
+        event(&mut receiver, |event| {
+            event["type"] == "message.added" && event["data"]["message"]["text"] == "Hello, people?"
+        });
+        assert!(program.is_quiet());
+    });
+}
+
+#[test]
+fn a_program_that_is_broken_leaves_the_visitor_to_people() {
+    let mut program = Node::start("chat_completions.mjs", TOKEN);
+    program.answer(&json!({ "status": 500 }));
+    let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
+    let house = House::new(
+        &program.url("/v1/chat/completions"),
+        &receiver.url("/events"),
+    );
+    runtime().block_on(async {
+        let mut page = house.page().await;
+        page.say(json!({ "type": "hello", "version": 1 })).await;
+        page.hear("ready").await;
+        page.send("1", "Hello?").await;
+        let told = event(&mut receiver, |event| {
+            event["data"]["message"]["kind"] == "event"
+                && event["data"]["message"]["text"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("is broken (500)"))
+        });
+        assert_eq!(
+            told["data"]["message"]["author"],
+            json!({ "customer-agent": "robo" })
+        );
+        let handed = event(&mut receiver, |event| {
+            event["type"] == "conversation.assigned"
+                && event["data"]["before"] == json!({ "customer-agent": "robo" })
+        });
+        assert_eq!(handed["data"]["by_rule"], true, "{handed}");
+    });
+}
+
+#[test]
+fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
+    let mut program = Node::start("chat_completions.mjs", TOKEN);
+    program.answer(&json!({ "hang": true }));
+    let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
+    receiver.answer(&json!({ "status": 503, "always": true }));
+    let mut house = House::new(
+        &program.url("/v1/chat/completions"),
+        &receiver.url("/events"),
+    );
+    runtime().block_on(async {
+        let mut page = house.page().await;
+        page.say(json!({ "type": "hello", "version": 1 })).await;
+        let welcome = page.hear("welcome").await;
+        page.hear("ready").await;
+        page.send("1", "Hello?").await;
+        program.request();
+        // It was told of the beginning, and could not take it.
+        let first = receiver.request()["headers"]["ringdesk-delivery"].clone();
+        house.kill();
+        receiver.answer(&json!({ "forget": true }));
+        house.start();
+        assert_eq!(program.request()["wrong"], Value::Null);
+
+        let mut page = house.page().await;
+        let visitor = &welcome["visitor"];
+        page.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
+            .await;
+        let messages = page.hear("welcome").await["messages"].clone();
+        let is_answer = |message: &Value| message["text"] == "You said: Hello?";
+        if !messages.as_array().unwrap().iter().any(is_answer) {
+            assert!(is_answer(&page.answer().await));
+        }
+        loop {
+            let request = receiver.request();
+            if request["answered"] == 204 && request["headers"]["ringdesk-delivery"] == first {
+                break;
+            }
+        }
+    });
+}
