@@ -1,4 +1,7 @@
-//! `ringdesk demo`: a daemon, a simulated carrier and simulated phones on loopback; no phone needed.
+//! `ringdesk demo`: a daemon, a simulated carrier and simulated phones, a mail, a form and a chat on
+//! loopback; no phone needed.
+
+mod messages;
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -18,16 +21,18 @@ use crate::core::id::CallId;
 use crate::core::prompt::{Audio, PromptAudio};
 use crate::core::routing::words;
 use crate::engine::AT_HEADER;
+use crate::http::token::{digest, hex, new_token};
 use crate::media::tone;
 use crate::phone::{Heard, Outgoing, Phone, Progress};
 use crate::sip::message::{Host, NameAddr, Uri};
 use crate::store::{Found, Reader};
+use messages::Desk;
 
 /// Show the main job on this machine: a call that is answered, one that nobody answers, one after
-/// hours. Needs no phone and no carrier, and ends by itself unless a terminal is attached.
+/// hours; then a mail, a form and a chat, which the same rules give out. Needs no phone and no carrier, and ends by itself unless a terminal is attached.
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// End when the three calls are over, also with a terminal attached
+    /// End when everything was shown, also with a terminal attached
     #[arg(long)]
     once: bool,
 }
@@ -59,17 +64,28 @@ pub fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
 async fn demonstrate(arguments: &Demo) -> anyhow::Result<()> {
     let directory = std::env::temp_dir().join(format!("ringdesk-demo-{}", std::process::id()));
     let port = free_port().await?;
-    write_configuration(&directory, port)?;
+    let http = free_http_address().await?;
+    let token = new_token().map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let messages = messages::settings(&http, &hex(&digest(&token)), &directory);
+    write_configuration(&directory, port, &messages)?;
     println!(
         "A daemon with the configuration in {}:\n",
         directory.join("config").display()
     );
-    println!("{}\n", indented(CHANNEL.trim()));
+    println!("{}", indented(CHANNEL.trim()));
+    println!("{}\n", indented(messages::CHANNELS.trim_end()));
     let mut daemon = start_daemon(&directory).await?;
     let show = Show {
         server: SocketAddr::new(LOOPBACK, port),
         directory: directory.clone(),
         shown: Cell::new(None),
+    };
+
+    let desk = Desk {
+        http,
+        lmtp: directory.join("lmtp"),
+        token,
+        database: show.database(),
     };
 
     let mut anna = show.phone("anna", "anna-secret").await?;
@@ -79,6 +95,7 @@ async fn demonstrate(arguments: &Demo) -> anyhow::Result<()> {
     show.answered(&mut anna, &mut bjorn).await?;
     show.unanswered(&mut anna, &mut bjorn).await?;
     show.after_hours().await?;
+    desk.show().await?;
 
     if std::io::stdin().is_terminal() && !arguments.once {
         println!(
@@ -120,7 +137,7 @@ timezone = "Europe/Oslo"
 weekly = { mon-fri = ["08:00-16:00"] }
 "#;
 
-fn write_configuration(directory: &Path, port: u16) -> anyhow::Result<()> {
+fn write_configuration(directory: &Path, port: u16, messages: &str) -> anyhow::Result<()> {
     let config = directory.join("config");
     std::fs::create_dir_all(config.join("secrets"))
         .with_context(|| format!("making {}", config.display()))?;
@@ -143,6 +160,7 @@ country = "NO"
 
 [[user]]
 name = "anna"
+display_name = "Anna Berg"
 seat = "service"
 sip_password_file = "secrets/anna"
 
@@ -152,14 +170,20 @@ seat = "service"
 sip_password_file = "secrets/bjorn"
 "#
     );
-    std::fs::write(config.join("ringdesk.toml"), settings)?;
+    std::fs::write(config.join("ringdesk.toml"), settings + messages)?;
     std::fs::write(config.join("channels.toml"), CHANNEL)?;
+    std::fs::write(config.join("messages.toml"), messages::CHANNELS)?;
     Ok(())
 }
 
 async fn free_port() -> anyhow::Result<u16> {
     let socket = tokio::net::UdpSocket::bind((LOOPBACK, 0)).await?;
     Ok(socket.local_addr()?.port())
+}
+
+async fn free_http_address() -> anyhow::Result<String> {
+    let socket = tokio::net::TcpListener::bind((LOOPBACK, 0)).await?;
+    Ok(socket.local_addr()?.to_string())
 }
 
 async fn start_daemon(directory: &Path) -> anyhow::Result<Child> {
