@@ -6,6 +6,7 @@
 
 mod compile;
 mod diagnostic;
+pub mod edit;
 mod expectations;
 mod files;
 pub mod moment;
