@@ -6,7 +6,10 @@ use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::clock;
+use crate::config::edit::{self, Changed, Checking, EditError, RuleChange};
 use crate::config::{self, Diagnostics, Loaded, PromptFile};
+use crate::core::prompt::PromptAudio;
+use crate::core::snapshot::RuleName;
 use crate::media::prompt;
 
 /// Reads and checks the configuration in `dir` as snapshot number `version`.
@@ -14,10 +17,32 @@ use crate::media::prompt;
 /// # Errors
 /// Everything that is wrong with it, with its places.
 pub fn load(dir: &Path, version: u64) -> Result<Loaded, Diagnostics> {
-    config::load(dir, version, clock::wall(), &|file| match file {
+    config::load(dir, version, clock::wall(), &load_prompt)
+}
+
+/// Changes a rule of the configuration in `dir`, in the file that it stands in. A reload brings it into
+/// force.
+///
+/// # Errors
+/// Nothing is written then; see [`EditError`].
+pub fn change_rule(
+    dir: &Path,
+    channel: &str,
+    rule: RuleName,
+    change: &RuleChange,
+) -> Result<Changed, EditError> {
+    let checking = Checking {
+        at: clock::wall(),
+        load_prompt: &load_prompt,
+    };
+    edit::change(dir, channel, rule, change, checking)
+}
+
+fn load_prompt(file: PromptFile<'_>) -> Result<PromptAudio, String> {
+    match file {
         PromptFile::At(path) => prompt::load(path).map_err(|error| error.to_string()),
         PromptFile::Shipped(name) => prompt::shipped(name).map_err(|error| error.to_string()),
-    })
+    }
 }
 
 /// A configuration that is being read again, on a thread of its own: decoding prompts takes time,

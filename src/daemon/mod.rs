@@ -35,7 +35,7 @@ use crate::store::{Places, Store};
 
 use email::Mail;
 use load::Reload;
-pub use load::load;
+pub use load::{change_rule, load};
 use outputs::Outputs;
 use programs::Programs;
 

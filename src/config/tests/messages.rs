@@ -781,3 +781,50 @@ assigned = ["ana"]
 office.toml:129:13 there is no user "ana". Did you mean "anna"?
 "#);
 }
+
+/// How long this thread has run, in nanoseconds (proc(5), schedstat).
+fn cpu_time() -> u64 {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    schedstat.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn an_office_of_a_thousand_with_two_hundred_channels_loads() {
+    let mut text = OFFICE.to_owned();
+    for number in 0..1000 {
+        text.push_str(&format!(
+            "[[user]]\nname = \"user{number}\"\nemail = \"user{number}@example.com\"\nseat = \"service\"\nschedule = \"oslo\"\ncapacity = {{ chat = 4 }}\nout_of_office = [{{ from = \"2026-07-01\", to = \"2026-07-21\" }}]\n"
+        ));
+    }
+    for team in 0..50 {
+        let members: Vec<String> = (0..20)
+            .map(|it| format!("\"user{}\"", team * 20 + it))
+            .collect();
+        text.push_str(&format!(
+            "[[team]]\nname = \"team{team}\"\nmembers = [{0}]\n[[inbox]]\nname = \"inbox{team}\"\nteams = [\"team{team}\"]\n",
+            members.join(", ")
+        ));
+    }
+    for number in 0..200 {
+        let team = number % 50;
+        let kind = [
+            "kind = \"form\"",
+            "kind = \"chat\"",
+            "kind = \"email\"\naddress = \"box{}@example.com\"",
+        ][number % 3];
+        text.push_str(&format!(
+            "[[channel]]\nname = \"channel{number}\"\n{}\ninbox = \"inbox{team}\"\nschedule = \"oslo\"\n[channel.assign]\nusers = [\"user{}\"]\nteams = [\"team{team}\"]\nthen = [{{ teams = [\"team{team}\"], only_available = false }}]\n[channel.after_hours]\nreply = \"Closed.\"\n",
+            kind.replace("{}", &number.to_string()),
+            team * 20
+        ));
+    }
+    let before = cpu_time();
+    let loaded = office_with(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let milliseconds = (cpu_time() - before) / 1_000_000;
+    println!(
+        "1,000 users and 200 channels, {} lines: {milliseconds} ms of CPU time",
+        text.lines().count()
+    );
+    assert_eq!(loaded.snapshot.users.len(), 1002);
+    assert_eq!(loaded.snapshot.channels.len(), 204);
+}
