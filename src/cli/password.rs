@@ -42,10 +42,9 @@ pub fn run(arguments: &Password) -> anyhow::Result<ExitCode> {
         let names = snapshot.users.iter().map(|user| &*user.name);
         anyhow::bail!("there is no user {name:?}.{}", suggestion(name, names));
     }
-    let is_named = snapshot
-        .user(name)
-        .is_some_and(|user| user.password_hash.is_some());
-    let file = own_file(&arguments.directory.config, name);
+    let named = loaded.sign_in_files.get(name).cloned();
+    let is_named = named.is_some();
+    let file = named.unwrap_or_else(|| own_file(&arguments.directory.config, name));
     let (text, is_new) = match arguments.stdin {
         true => (typed()?, false),
         false => (made()?, true),

@@ -12,6 +12,7 @@ mod figures;
 mod files;
 mod guard;
 mod health;
+mod once;
 mod openapi;
 pub mod password;
 mod problem;
@@ -39,6 +40,7 @@ pub use server::Server;
 pub use services::{Ask, Condition, Reloaded, Services};
 
 use events::Events;
+use once::Once;
 use password::Hashing;
 use rates::Rates;
 use routes::Routes;
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     hashing: Arc<Hashing>,
     document: Arc<std::sync::OnceLock<axum::body::Bytes>>,
     events: Arc<Events>,
+    once: Once,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -120,6 +123,7 @@ pub fn start(
         hashing: Arc::default(),
         document: Arc::default(),
         events: Arc::default(),
+        once: Once::default(),
         stop: Arc::clone(&stop),
     }));
     Server::start(listen, stop, move || {

@@ -4,6 +4,7 @@ mod attachments;
 mod calls;
 mod compose;
 mod configuration;
+mod contacts;
 mod conversations;
 mod explain;
 mod hours;
@@ -27,6 +28,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = configuration::add(routes);
     let routes = hours::add(routes);
     let routes = calls::add(routes);
+    let routes = contacts::add(routes);
     let routes = webhooks::add(routes);
     let routes = prompts::add(routes);
     routing::add(routes)

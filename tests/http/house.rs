@@ -1,0 +1,489 @@
+//! A desk with two inboxes that different people see, two forms that anybody can fill in, and the
+//! daemon on it.
+//!
+//! | who | sees | may |
+//! |---|---|---|
+//! | anna, of support | customers | works there |
+//! | bjorn, of sales | leads | works there |
+//! | dora | all | is an admin, with a seat |
+//! | token `all` | all | everything |
+//! | token `nothing` | all | nothing |
+//! | token `leads-only` | leads | reads and writes |
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use ringdesk::clock;
+use ringdesk::http::{SCOPES, password, scope_name, token};
+use serde_json::{Value, json};
+
+/// How long anything here may take; the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Hashing takes time; everybody has the same password.
+static HASH: LazyLock<String> = LazyLock::new(|| password::hash(PASSWORD).unwrap());
+
+pub struct House {
+    directory: tempfile::TempDir,
+    daemon: Option<Child>,
+    pub url: String,
+    pub client: Client,
+}
+
+/// Waits until `found` finds something.
+pub async fn wait_for<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = clock::mono() + PATIENCE;
+    loop {
+        if let Some(found) = found().await {
+            return found;
+        }
+        assert!(clock::mono() < until, "{what} did not come");
+        tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+    }
+}
+
+impl House {
+    /// A running one.
+    pub async fn open() -> House {
+        House::open_with("").await
+    }
+
+    /// One with more in its configuration.
+    pub async fn open_with(more: &str) -> House {
+        let mut house = House::prepared(more);
+        house.start().await;
+        house
+    }
+
+    fn prepared(more: &str) -> House {
+        let directory = tempfile::tempdir().unwrap();
+        let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sip = sip.local_addr().unwrap().port();
+        let http = TcpListener::bind("127.0.0.1:0").unwrap();
+        let http = http.local_addr().unwrap().port();
+        // Apart from those that the system gives out, and from other tests that run now.
+        let media = 24_000 + u16::try_from(std::process::id() % 100).unwrap() * 40;
+        let secrets = directory.path().join("secrets");
+        fs::create_dir(&secrets).unwrap();
+        for user in ["anna", "bjorn", "dora"] {
+            write_secret(&secrets.join(format!("{user}-sign-in")), &HASH);
+        }
+        let url = format!("http://127.0.0.1:{http}");
+        let config = configuration(sip, http, media, media + 39) + more;
+        fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
+        tone(&directory.path().join("brief.wav"), 0.3, 440.0);
+        tone(&directory.path().join("caller.wav"), 20.0, 500.0);
+        let client = client(HeaderMap::new());
+        House {
+            directory,
+            daemon: None,
+            url,
+            client,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Starts the daemon, and waits until it is ready.
+    pub async fn start(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let daemon = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
+            .args(["run", "--config"])
+            .arg(self.directory.path())
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some(daemon);
+        let health = format!("{}/health", self.url);
+        wait_for("the daemon", async || {
+            if let Some(ended) = self.daemon.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the daemon has ended: {ended}");
+            }
+            let answer = self.client.get(&health).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// As a power cut does.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    /// As the service manager does.
+    pub fn stop(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        let pid = daemon.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(daemon.wait().unwrap().success());
+    }
+
+    /// Runs a command on this configuration.
+    pub fn ringdesk(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_ringdesk"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.directory.path())
+            .output()
+            .unwrap()
+    }
+
+    /// Somebody calls, speaks, and hangs up after five seconds.
+    pub fn leave_voicemail(&self, number: &str) {
+        let words = self.path("caller.wav");
+        let words = words.to_str().unwrap();
+        let arguments = [
+            "call",
+            "--number",
+            number,
+            "--play",
+            words,
+            "--seconds",
+            "5",
+        ];
+        let output = self.ringdesk(&arguments);
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Somebody fills in the form of that name; the conversation that came of it, as an admin reads
+    /// it.
+    pub async fn submit(&self, form: &str, name: &str, message: &str) -> Value {
+        let url = format!("{}/f/{form}", self.url);
+        let body = json!({
+            "name": name,
+            "email": format!("{}@example.com", name.to_lowercase()),
+            "message": message,
+        });
+        let request = self.client.post(url).json(&body);
+        let request = request.header("accept", "application/json");
+        let answer = request.send().await.unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap()
+        );
+        let all = self.as_token("all");
+        wait_for("the conversation", async || {
+            let path = "/api/v1/conversations?view=everything";
+            let listed = all.get(path).await.json().await;
+            let items = listed["items"].as_array().unwrap();
+            let is_it = |one: &&Value| one["preview"] == message;
+            items.iter().find(is_it).cloned()
+        })
+        .await
+    }
+
+    /// A program with this token of the configuration.
+    pub fn as_token(&self, name: &str) -> Asker {
+        let mut headers = HeaderMap::new();
+        let value = format!("Bearer {}", secret(name));
+        headers.insert("authorization", HeaderValue::from_str(&value).unwrap());
+        Asker {
+            url: self.url.clone(),
+            client: client(headers),
+        }
+    }
+
+    /// Nobody that is known.
+    pub fn as_nobody(&self) -> Asker {
+        Asker {
+            url: self.url.clone(),
+            client: self.client.clone(),
+        }
+    }
+
+    /// A person who signs in with a password.
+    pub async fn sign_in(&self, user: &str) -> Asker {
+        let nobody = self.as_nobody();
+        let body = json!({ "user": user, "password": PASSWORD });
+        let answer = nobody.send(Method::POST, "/api/v1/session", &body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        let cookie = answer.headers["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap();
+        let csrf = answer.json().await["csrf_token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", HeaderValue::from_str(cookie).unwrap());
+        headers.insert("x-csrf-token", HeaderValue::from_str(&csrf).unwrap());
+        Asker {
+            url: self.url.clone(),
+            client: client(headers),
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            eprintln!("the daemon's log:\n{log}");
+        }
+    }
+}
+
+/// Somebody who asks.
+#[derive(Clone)]
+pub struct Asker {
+    url: String,
+    client: Client,
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub octets: Vec<u8>,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Answer {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let octets = response.bytes().await.unwrap().to_vec();
+        Answer {
+            status,
+            headers,
+            text: String::from_utf8_lossy(&octets).into_owned(),
+            octets,
+        }
+    }
+
+    /// The body of an answer that is no problem.
+    pub async fn json(self) -> Value {
+        assert!(self.status.is_success(), "{} {}", self.status, self.text);
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The reason of a problem.
+    pub fn reason(&self) -> (u16, String) {
+        let kind = self.headers.get("content-type");
+        assert_eq!(
+            kind.and_then(|kind| kind.to_str().ok()),
+            Some("application/problem+json"),
+            "{} {}",
+            self.status,
+            self.text
+        );
+        let problem: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|text| text.len() > 10)
+        );
+        let reason = problem["reason"].as_str().unwrap();
+        (self.status.as_u16(), reason.to_owned())
+    }
+}
+
+impl Asker {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn done(&self, request: RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.done(self.request(Method::GET, path)).await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        self.done(self.request(method, path).json(body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, body).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.done(self.request(Method::DELETE, path)).await
+    }
+}
+
+fn client(headers: HeaderMap) -> Client {
+    use tokio_rustls::rustls;
+    // reqwest wants TLS also where there is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .default_headers(headers)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .unwrap()
+}
+
+/// What a program with this token sends.
+pub fn secret(name: &str) -> String {
+    format!("rd_token-of-{name}")
+}
+
+fn write_secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn configuration(sip: u16, http: u16, first: u16, last: u16) -> String {
+    let scopes: Vec<&str> = SCOPES.into_iter().map(scope_name).collect();
+    let block = |name: &str, scopes: &[&str], more: &str| {
+        let digest = token::hex(&token::digest(&secret(name)));
+        format!(
+            "[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = {scopes:?}\n{more}\n"
+        )
+    };
+    let tokens = [
+        block("all", &scopes, ""),
+        block("nothing", &[], ""),
+        block("leads-only", &scopes, "inboxes = [\"leads\"]"),
+        block("for-anna", &scopes, "user = \"anna\""),
+    ]
+    .concat();
+    format!(
+        r#"
+[sip]
+listen = ["udp://127.0.0.1:{sip}"]
+[media]
+ports = "{first}-{last}"
+[store]
+url = "sqlite:data/ringdesk.db"
+audio = "data/audio"
+[prompts]
+dir = "prompts"
+[http]
+listen = "127.0.0.1:{http}"
+[[trunk]]
+name = "local"
+peers = ["127.0.0.1"]
+country = "NO"
+[[user]]
+name = "anna"
+display_name = "Anna Berg"
+seat = "service"
+password_file = "secrets/anna-sign-in"
+[[user]]
+name = "bjorn"
+seat = "sales"
+password_file = "secrets/bjorn-sign-in"
+[[user]]
+name = "dora"
+seat = "service"
+role = "admin"
+password_file = "secrets/dora-sign-in"
+[[user]]
+name = "erik"
+[[team]]
+name = "support"
+members = ["anna"]
+[[team]]
+name = "sales"
+members = ["bjorn"]
+[[inbox]]
+name = "customers"
+teams = ["support"]
+[[inbox]]
+name = "leads"
+teams = ["sales"]
+[[prompt]]
+name = "brief"
+file = "brief.wav"
+[[schedule]]
+name = "oslo"
+timezone = "Europe/Oslo"
+weekly = {{ mon-fri = ["08:00-16:00"] }}
+[[channel]]
+name = "main-line"
+kind = "call"
+inbox = "customers"
+numbers = ["+4722334455"]
+[channel.working_hours]
+voicemail = "brief"
+[[channel]]
+name = "sales-line"
+kind = "call"
+inbox = "leads"
+schedule = "oslo"
+numbers = ["+4722334456"]
+[channel.working_hours]
+voicemail = "brief"
+[channel.after_hours]
+voicemail = "brief"
+[[channel]]
+name = "contact"
+kind = "form"
+inbox = "customers"
+minimum_fill_seconds = 0
+hourly_limit = 1000
+{FIELDS}
+[[channel]]
+name = "offer"
+kind = "form"
+inbox = "leads"
+minimum_fill_seconds = 0
+hourly_limit = 1000
+{FIELDS}
+{tokens}"#
+    )
+}
+
+const FIELDS: &str = r#"
+[[channel.field]]
+name = "name"
+label = "Name"
+type = "name"
+[[channel.field]]
+name = "email"
+label = "Mail"
+type = "email"
+[[channel.field]]
+name = "message"
+label = "Message"
+type = "multiline"
+required = true
+"#;
+
+/// A WAV file.
+pub fn tone(path: &Path, seconds: f64, hertz: f64) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    let mut sample = 0.0;
+    while sample < seconds * 8_000.0 {
+        let value = (sample * hertz / 8_000.0 * std::f64::consts::TAU).sin();
+        #[expect(clippy::cast_possible_truncation, reason = "at most 12,000")]
+        writer.write_sample((value * 12_000.0) as i16).unwrap();
+        sample += 1.0;
+    }
+    writer.finalize().unwrap();
+}

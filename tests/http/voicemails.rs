@@ -1,0 +1,128 @@
+//! Voicemails over the API.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::house::{House, wait_for};
+
+#[tokio::test]
+async fn a_voicemail_is_listed_heard_in_parts_given_and_deleted_by_who_sees_it() {
+    let house = House::open().await;
+    house.leave_voicemail("+4722334455");
+    let (anna, bjorn) = (house.sign_in("anna").await, house.sign_in("bjorn").await);
+    let voicemail = wait_for("the voicemail", async || {
+        let listed = anna
+            .get("/api/v1/voicemails?heard=false")
+            .await
+            .json()
+            .await;
+        let first = listed["items"].get(0).cloned();
+        first.filter(|one| one.get("seconds").is_some())
+    })
+    .await;
+    assert!(voicemail["seconds"].as_f64().unwrap() > 2.0);
+    assert_eq!(voicemail["channel"], "main-line");
+    let path = format!("/api/v1/voicemails/{}", voicemail["id"].as_str().unwrap());
+    let audio = format!("{path}/audio");
+
+    let whole = anna.get(&audio).await;
+    assert_eq!(whole.headers["content-type"], "audio/wav");
+    assert_eq!(&whole.octets[..4], b"RIFF");
+    let tag = whole.headers["etag"].to_str().unwrap().to_owned();
+    let size = whole.octets.len();
+    for (range, if_range, status, first, length) in [
+        ("bytes=0-99", None, 206, 0, 100),
+        ("bytes=100-", None, 206, 100, size - 100),
+        ("bytes=-10", None, 206, size - 10, 10),
+        ("bytes=0-99", Some(tag.as_str()), 206, 0, 100),
+        ("bytes=0-99", Some("\"older\""), 200, 0, size),
+        ("bytes=0-1,5-6", None, 200, 0, size),
+    ] {
+        let request = anna.request(Method::GET, &audio).header("range", range);
+        let request = match if_range {
+            Some(tag) => request.header("if-range", tag),
+            None => request,
+        };
+        let part = anna.done(request).await;
+        assert_eq!(part.status, status, "{range}");
+        assert_eq!(part.octets, whole.octets[first..first + length], "{range}");
+        if status == 206 {
+            let told = format!("bytes {first}-{}/{size}", first + length - 1);
+            assert_eq!(part.headers["content-range"], told.as_str());
+        }
+    }
+    let beyond = anna.request(Method::GET, &audio);
+    let beyond = anna
+        .done(beyond.header("range", format!("bytes={size}-")))
+        .await;
+    assert_eq!(beyond.reason(), (416, "out-of-range".to_owned()));
+    assert_eq!(
+        beyond.headers["content-range"],
+        format!("bytes */{size}").as_str()
+    );
+    let known = anna
+        .request(Method::GET, &audio)
+        .header("if-none-match", &tag);
+    assert_eq!(anna.done(known).await.status, 304);
+
+    // Who does not see the inbox gets nothing of it.
+    let listed = bjorn.get("/api/v1/voicemails").await.json().await;
+    assert_eq!(listed["items"], json!([]));
+    assert_eq!(bjorn.get(&path).await.reason().0, 404);
+    assert_eq!(bjorn.get(&audio).await.reason().0, 404);
+    let heard = json!({ "heard": true });
+    assert_eq!(
+        bjorn
+            .post(&format!("{path}/heard"), &heard)
+            .await
+            .reason()
+            .0,
+        404
+    );
+    assert_eq!(bjorn.delete(&path).await.reason().0, 404);
+    let explain = format!(
+        "/api/v1/calls/{}/explain",
+        voicemail["call"].as_str().unwrap()
+    );
+    assert_eq!(bjorn.get(&explain).await.reason().0, 404);
+    let why = anna.get(&explain).await.json().await;
+    assert!(
+        why["decisions"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("voicemail")
+    );
+
+    let marked = anna
+        .post(&format!("{path}/heard"), &heard)
+        .await
+        .json()
+        .await;
+    assert_eq!(marked["heard_by"], "user anna");
+    let new = anna
+        .get("/api/v1/voicemails?heard=false")
+        .await
+        .json()
+        .await;
+    assert_eq!(new["items"], json!([]));
+    let to = json!({ "to": { "user": "anna" } });
+    let given = anna.post(&format!("{path}/assign"), &to).await.json().await;
+    assert_eq!(given["conversation"]["assignee"], json!({ "user": "anna" }));
+
+    assert_eq!(anna.delete(&path).await.status, 204);
+    assert_eq!(anna.get(&path).await.reason().0, 404);
+    assert_eq!(anna.get(&audio).await.reason().0, 404);
+    let recorded = std::fs::read_dir(house.path("data/audio")).unwrap();
+    let files: Vec<_> = recorded
+        .flat_map(|day| walk(&day.unwrap().path()))
+        .collect();
+    assert!(files.is_empty(), "{files:?}");
+}
+
+fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let inside = std::fs::read_dir(path).unwrap();
+    inside.flat_map(|one| walk(&one.unwrap().path())).collect()
+}
