@@ -1,10 +1,9 @@
 //! What people and programs do to conversations, presence, prompts and the configuration.
 
 use reqwest::Method;
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::house::{Asker, House, tone, wait_for};
+use crate::house::{Asker, Form, House, tone, wait_for};
 
 fn path_of(conversation: &Value) -> String {
     format!(
@@ -46,13 +45,12 @@ async fn a_file_goes_with_a_message_and_comes_back_for_saving_only() {
     let path = path_of(&conversation);
     let anna = house.sign_in("anna").await;
     let page = b"<script>alert(1)</script>".to_vec();
-    let file = Part::bytes(page.clone())
-        .file_name("../r\u{202e}eceipt\".html")
-        .mime_str("text/html")
-        .unwrap();
-    let form = Form::new().text("text", "See there.").part("file", file);
+    let form =
+        Form::new()
+            .text("text", "See there.")
+            .file("../r\u{202e}eceipt.html", "text/html", &page);
     let request = anna.request(Method::POST, &format!("{path}/notes"));
-    let noted = anna.done(request.multipart(form)).await.json().await;
+    let noted = anna.done(form.of(request)).await.json().await;
     let attachment = &noted["message"]["attachments"][0];
     assert_eq!(attachment["size"], page.len());
     assert!(
@@ -266,14 +264,11 @@ fn sound(house: &House, seconds: f64, hertz: f64) -> Form {
     let path = house.path("upload.wav");
     tone(&path, seconds, hertz);
     let octets = std::fs::read(path).unwrap();
-    let part = Part::bytes(octets).file_name("closed at noon.wav");
-    Form::new().part("file", part)
+    Form::new().file("closed at noon.wav", "audio/wav", &octets)
 }
 
 async fn send(asker: &Asker, method: Method, path: &str, form: Form) -> crate::house::Answer {
-    asker
-        .done(asker.request(method, path).multipart(form))
-        .await
+    asker.done(form.of(asker.request(method, path))).await
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ impl House {
         let url = format!("http://127.0.0.1:{http}");
         let config = configuration(sip, http, media, media + 39) + more;
         fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
-        tone(&directory.path().join("brief.wav"), 0.3, 440.0);
+        fs::create_dir(directory.path().join("prompts")).unwrap();
+        tone(&directory.path().join("prompts/brief.wav"), 0.3, 440.0);
         tone(&directory.path().join("caller.wav"), 20.0, 500.0);
         let client = client(HeaderMap::new());
         House {
@@ -217,7 +218,7 @@ impl House {
         let body = json!({ "user": user, "password": PASSWORD });
         let answer = nobody.send(Method::POST, "/api/v1/session", &body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
-        let cookie = answer.headers["set-cookie"].to_str().unwrap();
+        let cookie = answer.headers["set-cookie"].to_str().unwrap().to_owned();
         let cookie = cookie.split(';').next().unwrap();
         let csrf = answer.json().await["csrf_token"]
             .as_str()
@@ -338,6 +339,44 @@ fn client(headers: HeaderMap) -> Client {
         .timeout(PATIENCE)
         .build()
         .unwrap()
+}
+
+/// A body of several parts.
+pub struct Form(Vec<u8>);
+
+/// Between its parts.
+const BOUNDARY: &str = "between-the-parts";
+
+impl Form {
+    pub fn new() -> Form {
+        Form(Vec::new())
+    }
+
+    pub fn text(self, name: &str, text: &str) -> Form {
+        self.part(&format!("name=\"{name}\""), "text/plain", text.as_bytes())
+    }
+
+    pub fn file(self, file_name: &str, kind: &str, octets: &[u8]) -> Form {
+        let name = format!("name=\"file\"; filename=\"{file_name}\"");
+        self.part(&name, kind, octets)
+    }
+
+    fn part(mut self, name: &str, kind: &str, octets: &[u8]) -> Form {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; {name}\r\nContent-Type: {kind}\r\n\r\n"
+        );
+        self.0.extend(head.as_bytes());
+        self.0.extend(octets);
+        self.0.extend(b"\r\n");
+        self
+    }
+
+    /// As the body of a request.
+    pub fn of(mut self, request: RequestBuilder) -> RequestBuilder {
+        self.0.extend(format!("--{BOUNDARY}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        request.header("content-type", kind).body(self.0)
+    }
 }
 
 /// What a program with this token sends.

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::house::{House, PATIENCE, secret};
+use crate::house::{Form, House, PATIENCE, secret};
 
 async fn raw(house: &House, octets: &[u8]) -> TcpStream {
     let address = house.url.strip_prefix("http://").unwrap();
@@ -124,11 +124,11 @@ async fn broken_multipart_and_hostile_audio_are_told_so() {
     let other = part("colour", "red") + "--b--\r\n";
     assert_eq!(send(kind, &other).await, 422);
     for name in ["../../etc/passwd", "a/b", ""] {
-        let wav = std::fs::read(house.path("brief.wav")).unwrap();
-        let form = reqwest::multipart::Form::new()
-            .text("name", name.to_owned())
-            .part("file", reqwest::multipart::Part::bytes(wav));
-        let request = all.request(Method::POST, "/api/v1/prompts").multipart(form);
+        let wav = std::fs::read(house.path("prompts/brief.wav")).unwrap();
+        let form = Form::new()
+            .text("name", name)
+            .file("a.wav", "audio/wav", &wav);
+        let request = form.of(all.request(Method::POST, "/api/v1/prompts"));
         assert_eq!(
             all.done(request).await.reason(),
             (422, "name".to_owned()),
@@ -206,8 +206,13 @@ async fn what_comes_from_outside_is_data_in_every_answer() {
         "NEAR(a b)",
         "text:x",
     ] {
-        let request = all.request(Method::GET, "/api/v1/conversations");
-        let found = all.done(request.query(&[("search", search)])).await;
+        let coded: String = search
+            .bytes()
+            .map(|octet| format!("%{octet:02X}"))
+            .collect();
+        let found = all
+            .get(&format!("/api/v1/conversations?search={coded}"))
+            .await;
         assert_eq!(found.status, 200, "{search}: {}", found.text);
     }
     assert_eq!(all.get("/api/v1/conversations").await.status, 200);
