@@ -389,13 +389,31 @@ impl Context<'_> {
     }
 }
 
-/// What the client calls this submission, as it is kept: a hash, so that it is short and plain.
+/// What the client calls a submission, as it is kept: a hash, so that it is short and plain. The key of
+/// a page names it together with its words: whoever goes back, writes something else and sends that,
+/// sends another.
 fn key(headers: &HeaderMap, sent: &Sent) -> Option<String> {
+    let is_key = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
+    let mut hash = Sha256::new();
     let header = headers.get(IDEMPOTENCY_KEY);
-    let header = header.and_then(|key| key.to_str().ok());
-    let key = header.or_else(|| sent.value(KEY))?.trim().trim_matches('"');
-    let is_key = (1..=LONGEST_KEY).contains(&key.len());
-    is_key.then(|| format!("form-{}", hex(&Sha256::digest(key.as_bytes()))))
+    if let Some(header) = header.and_then(|key| key.to_str().ok()) {
+        let key = Some(header.trim().trim_matches('"')).filter(is_key)?;
+        hash.update(key.as_bytes());
+    } else {
+        sent.value(KEY).filter(is_key)?;
+        for (name, value) in sent.values.iter().filter(|(name, _)| name != TOKEN) {
+            // Lengths, so that no two of them can be taken for others.
+            for part in [name, value] {
+                hash.update(part.len().to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        for file in &sent.files {
+            hash.update(file.octets.len().to_be_bytes());
+            hash.update(&file.octets);
+        }
+    }
+    Some(format!("form-{}", hex(&hash.finalize())))
 }
 
 /// A name as it stands in a path (RFC 3986 §2.1).

@@ -189,7 +189,20 @@ async fn the_same_submission_is_taken_in_once_and_answered_alike() {
     }
     assert_eq!(house.arrivals().len(), 1);
     assert_eq!(house.files(), 1);
-    let kept = house.arrival().message.external_id.unwrap();
+    pairs[2].1 = "Something else";
+    assert_eq!(
+        answer(house.multipart(&pairs, ("photo", "a.png", b"octets")))
+            .await
+            .0,
+        303
+    );
+    let arrivals = house.arrivals();
+    assert_eq!(
+        arrivals.len(),
+        2,
+        "whoever goes back and writes something else sends that too"
+    );
+    let kept = arrivals[0].message.external_id.clone().unwrap();
     assert!(kept.starts_with("form-") && kept.len() == 69, "{kept}");
 }
 
