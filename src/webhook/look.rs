@@ -89,6 +89,9 @@ impl Shared {
 
     pub fn retry_all(&self, webhook: &str) -> Result<usize, WebhookError> {
         let mut state = self.state();
+        if !state.webhooks.contains_key(webhook) {
+            return Err(WebhookError::NoWebhook(webhook.to_owned()));
+        }
         let dead = state.queue.dead();
         let dead = dead.iter().rev().filter(|letter| letter.webhook == webhook);
         let dead: Vec<DeliveryId> = dead.map(|letter| letter.id).collect();

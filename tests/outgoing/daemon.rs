@@ -12,10 +12,16 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use ringdesk::core::snapshot::Secret;
+use ringdesk::outgoing::{Client, Limits, Post};
+
 use super::node::{Node, PATIENCE};
 
 const TOKEN: &str = "sk-daemon";
 const SECRET: &str = "whsec-daemon";
+
+/// Whose SHA-256 stands in the configuration.
+const API_TOKEN: &str = "api-token";
 
 struct House {
     directory: tempfile::TempDir,
@@ -64,6 +70,10 @@ name = "crm"
 url = "{webhook}"
 secret_file = "secret"
 allow_private = true
+[[token]]
+name = "admin"
+sha256 = "a00cf33cd46d9ef96c1eff33df1c9cca20b1a02468cd78ec6a4b2887d1640b51"
+scopes = ["read-audit", "write-configuration"]
 [[channel]]
 name = "website-chat"
 kind = "chat"
@@ -126,6 +136,24 @@ then = [{{ users = ["anna"] }}]
         let mut daemon = self.daemon.take().unwrap();
         daemon.kill().unwrap();
         daemon.wait().unwrap();
+    }
+
+    /// Posts to the API, with the token or without.
+    async fn post(&self, path: &str, token: Option<&str>) -> (u16, Value) {
+        let secret = token.map(|token| Secret(token.to_owned()));
+        let client = Client::new(Limits::default()).unwrap();
+        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        let post = Post {
+            url: &url,
+            allow_private: true,
+            bearer: secret.as_ref(),
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+            within: PATIENCE,
+        };
+        let reply = client.post(post).await.unwrap();
+        let body = serde_json::from_slice(&reply.body);
+        (reply.status, body.unwrap_or_default())
     }
 
     async fn page(&self) -> Page {
@@ -313,5 +341,39 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
                 break;
             }
         }
+    });
+}
+
+#[test]
+fn an_admin_tests_a_webhook_over_the_api() {
+    let program = Node::start("chat_completions.mjs", TOKEN);
+    let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
+    let house = House::new(
+        &program.url("/v1/chat/completions"),
+        &receiver.url("/events"),
+    );
+    runtime().block_on(async {
+        let (status, tested) = house
+            .post("/api/v1/webhooks/crm/test", Some(API_TOKEN))
+            .await;
+        assert_eq!(status, 202, "{tested}");
+        let request = receiver.request();
+        assert_eq!(request["verified"], "yes");
+        assert_eq!(request["json"]["type"], "webhook.test");
+        assert_eq!(request["headers"]["ringdesk-delivery"], tested["id"]);
+        let (status, again) = house
+            .post("/api/v1/webhooks/crm/retry", Some(API_TOKEN))
+            .await;
+        assert_eq!((status, &again["sent_again"]), (202, &json!(0)));
+        for (path, token, expected) in [
+            ("/api/v1/webhooks/crm/test", None, 401),
+            ("/api/v1/webhooks/crm/test", Some("another"), 401),
+            ("/api/v1/webhooks/nobody/test", Some(API_TOKEN), 404),
+            ("/api/v1/webhooks/nobody/retry", Some(API_TOKEN), 404),
+        ] {
+            let (status, problem) = house.post(path, token).await;
+            assert_eq!(status, expected, "{path}: {problem}");
+        }
+        assert!(receiver.is_quiet());
     });
 }

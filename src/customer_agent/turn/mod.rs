@@ -118,6 +118,9 @@ struct Talk {
     agent: AgentName,
     assigned: Option<Wall>,
     about: About,
+    /// Whether the customer waits for an answer. Who sends a bounce or a mail of a list does not, and
+    /// gets none: programs that answer each other never end.
+    awaits: bool,
     transcript: Transcript,
     /// Messages of the customer that no answer covers yet.
     open: usize,
@@ -183,6 +186,7 @@ impl Turns {
             && talk.assigned == record.assigned
         {
             talk.about = about(record);
+            talk.awaits = record.awaits_reply_since.is_some();
             return;
         }
         self.handle_left(record.id);
@@ -190,6 +194,7 @@ impl Turns {
             agent: agent.clone(),
             assigned: record.assigned,
             about: about(record),
+            awaits: record.awaits_reply_since.is_some(),
             transcript: Transcript::default(),
             open: 0,
             person: None,
@@ -222,7 +227,7 @@ impl Turns {
         }
     }
 
-    /// Something was said in a conversation.
+    /// Something was said in a conversation, which was told of before as it is since.
     pub fn handle_message(&mut self, message: &MessageRecord, now: Now) {
         let id = message.conversation;
         let Some(talk) = self.talks.get_mut(&id) else {
@@ -266,7 +271,8 @@ impl Turns {
         }
         let more = self.agents.get(&talk.agent);
         let more = more.map_or(&[][..], |agent| &agent.person_words);
-        let unanswered: Vec<&Line> = talk.transcript.unanswered().collect();
+        let unanswered = talk.transcript.unanswered().filter(|_| talk.awaits);
+        let unanswered: Vec<&Line> = unanswered.collect();
         talk.open = unanswered.len();
         let mut asking = unanswered.iter();
         talk.person = asking.find_map(|line| person::wants_person(&line.text, more));
@@ -433,7 +439,7 @@ impl Turns {
             return;
         };
         // What is being read counts these itself.
-        if matches!(talk.phase, Phase::Reading) {
+        if !talk.awaits || matches!(talk.phase, Phase::Reading) {
             return;
         }
         talk.open = talk.open.saturating_add(1);

@@ -47,7 +47,7 @@ fn record(assignee: Option<Assignee>, assigned: i64) -> ConversationRecord {
         began: at(0),
         last_message: at(0),
         preview: String::new(),
-        awaits_reply_since: None,
+        awaits_reply_since: Some(at(0)),
         replied: false,
         assignee,
         assigned: Some(at(assigned)),
@@ -223,6 +223,26 @@ fn an_agent_with_nothing_to_answer_waits_for_the_customer() {
     let mut world = World::with(&answered);
     assert_eq!(world.take(), []);
     world.says("And now?");
+    assert_eq!(texts(&world.question()).len(), 3);
+}
+
+#[test]
+fn what_seeks_no_answer_gets_none() {
+    let mut world = World::new();
+    let bounced = ConversationRecord {
+        awaits_reply_since: None,
+        ..record(robo(), 5)
+    };
+    world.turns.handle_conversation(&bounced);
+    let bounce = said(1, Author::Contact, "Undelivered mail: talk to a person");
+    world.turns.handle_read(CHAT, Ok(&[bounce]), world.now);
+    world.drain();
+    assert_eq!(world.take(), [Action::Read(CHAT)]);
+    world.says("Out of office");
+    assert_eq!(world.take(), []);
+    // The next one is somebody's.
+    world.assign(robo(), 5);
+    world.says("I am back. Where is my parcel?");
     assert_eq!(texts(&world.question()).len(), 3);
 }
 

@@ -13,13 +13,16 @@ use crate::http::body::{Asked, At};
 use crate::http::routes::Routes;
 use crate::http::{App, Asker, HttpError, Needs, Problem};
 use crate::store::LARGEST_PAGE;
-use crate::webhook::{DeadLetter, WebhookError};
+use crate::webhook::{DeadLetter, WaitingDelivery, WebhookError};
 
 pub(super) fn add(routes: Routes) -> Routes {
     let read = Needs::scope(Scope::ReadAudit).admin();
     let write = Needs::scope(Scope::WriteConfiguration).admin();
     routes
         .add(read, routes!(list))
+        .add(read, routes!(waiting))
+        .add(write, routes!(test))
+        .add(write, routes!(retry_all))
         .add(read, routes!(dead_letters))
         .add(read, routes!(dead_letter))
         .add(write, routes!(retry))
@@ -55,6 +58,8 @@ struct WebhookView {
     dead: usize,
     /// Events that were not taken in, because too much waited or it had stopped.
     lost: u64,
+    /// What went wrong last, while it fails.
+    problem: Option<String>,
 }
 
 /// How each webhook stands.
@@ -70,6 +75,7 @@ async fn list(State(app): State<App>) -> Result<Json<Vec<WebhookView>>, HttpErro
         stopped: one.stopped,
         dead: one.dead,
         lost: one.lost,
+        problem: one.problem,
     });
     Ok(Json(views.collect()))
 }
@@ -113,6 +119,106 @@ async fn dead_letters(
         total: page.total,
         items: page.letters,
     }))
+}
+
+/// Which part of a list is asked for.
+#[derive(Deserialize, IntoParams)]
+struct Part {
+    /// Without so many of the first.
+    skip: Option<usize>,
+    /// So many at most: 50 if nothing is said.
+    limit: Option<usize>,
+}
+
+/// What waits for a webhook.
+#[derive(Serialize, ToSchema)]
+struct Deliveries {
+    /// How many there are in all.
+    total: usize,
+    /// By their number.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<WaitingDelivery>,
+}
+
+/// What waits for a webhook or is under way to it.
+#[utoipa::path(get, path = "/api/v1/webhooks/{name}/waiting", tag = "webhooks", params(("name" = String, Path), Part), responses((status = 200, body = Deliveries)))]
+async fn waiting(
+    State(app): State<App>,
+    At(name): At<String>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Deliveries>, HttpError> {
+    let limit = part.limit.unwrap_or(50).clamp(1, LARGEST_PAGE as usize);
+    let page = app.blocking(move |app| {
+        let webhooks = &app.services.webhooks;
+        Ok(webhooks.waiting(Some(&name), part.skip.unwrap_or(0), limit))
+    });
+    let page = page.await?;
+    Ok(Json(Deliveries {
+        total: page.total,
+        items: page.deliveries,
+    }))
+}
+
+/// What was sent as a test.
+#[derive(Serialize, ToSchema)]
+struct Tested {
+    /// The key of the delivery, which the endpoint sees as `Ringdesk-Delivery`.
+    #[schema(value_type = String)]
+    id: DeliveryId,
+}
+
+/// Sends the event `webhook.test`, to see whether it arrives.
+#[utoipa::path(post, path = "/api/v1/webhooks/{name}/test", tag = "webhooks", params(("name" = String, Path)), responses(
+    (status = 202, body = Tested), (status = 404, body = Problem), (status = 409, body = Problem),
+))]
+async fn test(
+    State(app): State<App>,
+    asker: Asker,
+    At(name): At<String>,
+) -> Result<(StatusCode, Json<Tested>), HttpError> {
+    let tested = name.clone();
+    let id = app
+        .blocking(move |app| app.services.webhooks.test(&tested).map_err(named))
+        .await?;
+    app.audit(&asker, "webhook.test", &name, "");
+    Ok((StatusCode::ACCEPTED, Json(Tested { id })))
+}
+
+/// How many dead letters are sent again.
+#[derive(Serialize, ToSchema)]
+struct SentAgain {
+    /// As many as may wait; the rest stays.
+    sent_again: usize,
+}
+
+/// Sends all dead letters of a webhook again, the oldest first.
+#[utoipa::path(post, path = "/api/v1/webhooks/{name}/retry", tag = "webhooks", params(("name" = String, Path)), responses(
+    (status = 202, body = SentAgain), (status = 404, body = Problem), (status = 409, body = Problem),
+))]
+async fn retry_all(
+    State(app): State<App>,
+    asker: Asker,
+    At(name): At<String>,
+) -> Result<(StatusCode, Json<SentAgain>), HttpError> {
+    let retried = name.clone();
+    let sent_again = app
+        .blocking(move |app| app.services.webhooks.retry_all(&retried).map_err(named))
+        .await?;
+    app.audit(
+        &asker,
+        "webhook.retry",
+        &name,
+        &format!("{sent_again} dead letters"),
+    );
+    Ok((StatusCode::ACCEPTED, Json(SentAgain { sent_again })))
+}
+
+/// As an error about the webhook that the path names.
+fn named(error: WebhookError) -> HttpError {
+    match error {
+        WebhookError::NoWebhook(_) => HttpError::NotFound("webhook of that name"),
+        error => error.into(),
+    }
 }
 
 /// A dead letter with what was posted.
