@@ -30,7 +30,7 @@ pub fn four_kinds() -> Snapshot {
     sample::snapshot(people(&USERS), vec![], channels)
 }
 
-fn arrival(channel: &str, from: &str) -> Arrival {
+pub fn arrival(channel: &str, from: &str) -> Arrival {
     Arrival {
         channel: channel.into(),
         continues: None,
@@ -59,11 +59,11 @@ impl World {
         result
     }
 
-    fn arrives(&mut self, channel: &str, from: &str) -> ConversationRecord {
+    pub fn arrives(&mut self, channel: &str, from: &str) -> ConversationRecord {
         row_of(self.ask(Command::Arrived(Box::new(arrival(channel, from)))))
     }
 
-    fn says(&mut self, user: &str, presence: Presence) {
+    pub fn says(&mut self, user: &str, presence: Presence) {
         let command = Command::PresenceChanged {
             user: user.into(),
             presence,
@@ -86,7 +86,7 @@ impl World {
         row.assignee.as_ref().map(ToString::to_string)
     }
 
-    fn decisions(&self) -> Vec<&DecisionRecord> {
+    pub fn decisions(&self) -> Vec<&DecisionRecord> {
         let records = self.records.iter();
         records
             .filter_map(|record| match record {

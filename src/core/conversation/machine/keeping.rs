@@ -106,6 +106,7 @@ impl Conversations {
             stands: Stands::default(),
             visitor_gone: false,
             opening: Some(opening),
+            asks: false,
             missed: None,
             closed_as: None,
         };

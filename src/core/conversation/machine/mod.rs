@@ -115,6 +115,8 @@ struct Held {
     visitor_gone: bool,
     /// Between its arrival and its first decision.
     opening: Option<Opening>,
+    /// It is to be decided, and has not been yet.
+    asks: bool,
     /// The last missed call in it, and when that was over: the next one is counted into it.
     missed: Option<(MessageRecord, Wall)>,
     /// Its place among the recently closed.
@@ -223,7 +225,11 @@ impl Conversations {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
-        self.to_select.pop_front().map(Action::Select)
+        let id = self.to_select.pop_front()?;
+        if let Some(held) = self.held.get_mut(&id) {
+            held.asks = false;
+        }
+        Some(Action::Select(id))
     }
 
     /// The next answer with the number of its command. Poll it when nothing else is left to do, at

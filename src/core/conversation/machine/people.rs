@@ -65,9 +65,7 @@ impl Conversations {
                 self.delivery_changed(*message, delivery, snapshot, now)
             }
             Command::VisitorLeft { conversation } => {
-                if let Some(held) = self.held.get_mut(&conversation) {
-                    held.visitor_gone = true;
-                }
+                self.visitor_left(conversation, now);
                 Ok(Reply::Nothing)
             }
             Command::Typing {
@@ -87,8 +85,21 @@ impl Conversations {
             }
             Command::ContactChanged { change, by } => {
                 may_change_contacts(snapshot, &by)?;
-                self.change_contact(change, now)
+                self.change_contact(change, snapshot, now)
             }
+        }
+    }
+
+    /// The visitor of a chat went: what is written from now on goes by mail, where there is an
+    /// address.
+    fn visitor_left(&mut self, id: ConversationId, now: Now) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let there = !std::mem::replace(&mut held.visitor_gone, true);
+        if there && held.row.kind == Kind::Chat && held.row.status != Status::Closed {
+            let text = "The visitor has left the chat.".to_owned();
+            self.tell(id, Author::Contact, text, now);
         }
     }
 
@@ -487,9 +498,22 @@ impl Conversations {
         self.ask(id, Some(Cause::HandedOver), snapshot, now);
     }
 
-    fn change_contact(&mut self, change: ContactChange, now: Now) -> Result<Reply, Refusal> {
+    fn change_contact(
+        &mut self,
+        change: ContactChange,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
         match change {
             ContactChange::Put(wanted) => {
+                let known = self.contacts.contact(wanted.id);
+                let before = known.and_then(|contact| contact.owner.clone());
+                if let Some(owner) = &wanted.owner
+                    && before.as_ref() != Some(owner)
+                    && snapshot.user(owner).is_none()
+                {
+                    return Err(invalid(&format!("There is no user {owner:?} to own it.")));
+                }
                 let record = self.contacts.put(*wanted, &mut self.random, now.wall)?;
                 self.contact_changed(record.clone(), now);
                 self.rename(record.id, record.id, &record, now);

@@ -193,7 +193,9 @@ impl Conversations {
             (Some(cause), Some(progress)) => progress.cause = cause,
             (None, _) | (Some(_), None) => held.row.progress = None,
         }
-        self.to_select.push_back(id);
+        if !std::mem::replace(&mut held.asks, true) {
+            self.to_select.push_back(id);
+        }
     }
 
     /// Nobody has it.
@@ -253,7 +255,9 @@ impl Conversations {
         if let Some(progress) = &mut held.row.progress {
             given_up(progress, &user);
         }
-        self.to_select.push_back(id);
+        if !std::mem::replace(&mut held.asks, true) {
+            self.to_select.push_back(id);
+        }
     }
 
     /// Nobody wrote for so long: the chat is closed, unless the visitor still waits for an answer

@@ -371,6 +371,10 @@ fn an_answer_goes_where_the_other_side_is() {
         })
         .collect();
     assert_eq!(ways, [Outgoing::Chat, Outgoing::Email]);
+    world
+        .ask(Command::VisitorLeft { conversation: chat })
+        .unwrap();
+    assert_eq!(world.told(chat), ["The visitor has left the chat."]);
 
     let mut nameless = arrival("form", "No address");
     nameless.contact = ContactHint::default();
@@ -683,6 +687,25 @@ fn the_owner_who_does_not_have_it_gets_the_submission_by_mail() {
     form.contact.cookie = None;
     world.take(form.clone());
     assert_eq!(mails(&world), 1, "anybody can write her customer's address");
+}
+
+#[test]
+fn an_owner_is_somebody_who_is_there() {
+    let mut world = World::new();
+    let put = |owner: &str| Command::ContactChanged {
+        change: ContactChange::Put(Box::new(ContactRecord {
+            name: "Kari".to_owned(),
+            owner: Some(owner.into()),
+            ..ContactRecord::default()
+        })),
+        by: Actor::User("anna".into()),
+    };
+    assert_eq!(refused(world.ask(put("nobody"))), RefusalKind::Invalid);
+    world.ask(put("bjorn")).unwrap();
+    let by = Actor::User("nils".into());
+    let change = ContactChange::Delete(ContactId::default());
+    let done = world.ask(Command::ContactChanged { change, by });
+    assert_eq!(refused(done), RefusalKind::Forbidden, "without a seat");
 }
 
 fn with_agent(world: &mut World) {
