@@ -85,8 +85,10 @@ impl Conversations {
     }
 
     /// Takes a conversation into memory, as it is.
-    pub(super) fn hold(&mut self, row: ConversationRecord, opening: Opening) {
+    pub(super) fn hold(&mut self, mut row: ConversationRecord, opening: Opening) {
         let id = row.id;
+        // It may have been read from before its contact was merged.
+        row.contact = row.contact.map(|contact| self.contacts.survivor(contact));
         if let Some(contact) = row.contact {
             self.by_contact.entry(contact).or_default().insert(id);
         }
