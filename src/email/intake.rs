@@ -334,7 +334,7 @@ impl Intake {
                 subject: mail.subject.clone(),
                 text: text_of(mail),
                 quoted: mail.quoted.clone(),
-                html: safe_html(mail),
+                html: safe_html(mail, &stored.attachments),
                 fields: Vec::new(),
                 attachments: stored.attachments.clone(),
                 external_id: Some(external_id),
@@ -410,16 +410,15 @@ fn text_of(mail: &ReceivedMail) -> String {
     text.trim().to_owned()
 }
 
-/// Images inside the mail keep their `cid:`, which whoever shows the HTML looks up among the
-/// attachments; browsers load nothing for it.
-fn safe_html(mail: &ReceivedMail) -> Option<String> {
-    let inside = mail
-        .attachments
-        .iter()
-        .filter_map(|it| it.content_id.as_ref());
-    let images: BTreeMap<String, String> =
-        inside.map(|id| (id.clone(), format!("cid:{id}"))).collect();
-    Some(sanitise(mail.html.as_deref()?, Remote::Blocked, &images))
+/// Images inside the mail are shown from where its files are read over the API.
+fn safe_html(mail: &ReceivedMail, attachments: &[Attachment]) -> Option<String> {
+    let images = attachments.iter().filter_map(|it| {
+        let id = it.content_id.clone()?;
+        Some((id, format!("/api/v1/attachments/{}", it.id)))
+    });
+    let images: BTreeMap<String, String> = images.collect();
+    let html = sanitise(mail.html.as_deref()?, Remote::Blocked, &images);
+    Some(html)
 }
 
 /// The same for the same mail, whichever way it came: what its sender wrote, without what servers

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::house::wait_for;
@@ -18,8 +18,21 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// A server that does not run yet. None where it cannot: it needs root, to deliver mail.
+    /// A server that does not run yet, and takes mail for example.com into its maildir. None where it
+    /// cannot: it needs root, to deliver mail.
     pub fn new() -> Option<MailServer> {
+        MailServer::configured(|place, port| {
+            format!(
+                "listen on 127.0.0.1 port {port} hostname mail.example.com\n\
+                 action \"keep\" maildir \"{}\" virtual {{ \"@example.com\" = nobody }}\n\
+                 match from any for domain \"example.com\" action \"keep\"\n",
+                place.join("mail").display()
+            )
+        })
+    }
+
+    /// One with another configuration, which is made of its directory and its port.
+    pub fn configured(config: impl FnOnce(&Path, u16) -> String) -> Option<MailServer> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             eprintln!("passed over: OpenSMTPD needs root");
             return None;
@@ -35,12 +48,7 @@ impl MailServer {
         for (path, mode) in [(directory.path(), 0o755), (&mail, 0o777)] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
-        let config = format!(
-            "listen on 127.0.0.1 port {port} hostname mail.example.com\n\
-             action \"keep\" maildir \"{}\" virtual {{ \"@example.com\" = nobody }}\n\
-             match from any for domain \"example.com\" action \"keep\"\n",
-            mail.display()
-        );
+        let config = config(directory.path(), port);
         fs::write(directory.path().join("smtpd.conf"), config).unwrap();
         Some(MailServer {
             directory,
@@ -51,10 +59,10 @@ impl MailServer {
     }
 
     pub fn start(&mut self) {
-        let log = fs::File::create(self.directory.path().join("log")).unwrap();
+        let log = fs::File::create(self.path("log")).unwrap();
         let process = Command::new("/usr/sbin/smtpd")
             .args(["-d", "-F", "-f"])
-            .arg(self.directory.path().join("smtpd.conf"))
+            .arg(self.path("smtpd.conf"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -66,9 +74,14 @@ impl MailServer {
         });
     }
 
+    /// A file beside its configuration.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// The mails that have arrived.
     pub fn mails(&self) -> Vec<String> {
-        let new: PathBuf = self.directory.path().join("mail/new");
+        let new: PathBuf = self.path("mail/new");
         let Ok(entries) = fs::read_dir(new) else {
             return Vec::new();
         };
@@ -94,7 +107,7 @@ impl Drop for MailServer {
             let _ = process.wait();
         }
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.directory.path().join("log"));
+            let log = fs::read_to_string(self.path("log"));
             eprintln!("smtpd's log:\n{}", log.unwrap_or_default());
         }
     }

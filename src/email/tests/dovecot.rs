@@ -11,7 +11,6 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::wait_for;
-use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin, Secret};
 
 /// Whose files mail is: `nobody`, which every Debian has.
 const NOBODY: u32 = 65_534;
@@ -96,7 +95,8 @@ impl Dovecot {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file of the server: `cert.pem`, `key.pem`.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -183,22 +183,6 @@ impl Dovecot {
     /// Another password for everybody.
     pub fn change_password(&self, user: &str, password: &str) {
         fs::write(self.path("users"), format!("{user}:{{PLAIN}}{password}\n")).unwrap();
-    }
-
-    /// How a mailbox is read without encryption.
-    pub fn mailbox(&self, user: &str) -> Mailbox {
-        let password = match user {
-            "bjorn" => "b\"jø\\rn",
-            _ => "secret anna",
-        };
-        Mailbox {
-            host: "127.0.0.1".to_owned(),
-            port: self.imap,
-            security: ImapSecurity::None,
-            username: user.to_owned(),
-            login: MailboxLogin::Password(Secret(password.to_owned())),
-            folder: "INBOX".to_owned(),
-        }
     }
 
     /// The certificate of the server, which it signed itself.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::dovecot::Dovecot;
 use super::world::World;
-use super::{answer, mail, wait_for};
+use super::{answer, mail, mailbox, wait_for};
 use crate::core::conversation::{Delivery, Origin};
 use crate::core::snapshot::{ImapSecurity, MailboxLogin};
 
@@ -14,7 +14,7 @@ fn what_is_there_and_what_comes_later_is_taken_in_and_then_marked() {
         return;
     };
     server.deliver("anna", &mail(1));
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     let first = world.wait_for(1).remove(0);
     server.wait_until_seen("anna", 1);
@@ -47,7 +47,7 @@ fn killed_between_storing_and_marking_leaves_one_conversation() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.mute.store(true, Ordering::SeqCst);
     world.start();
     server.deliver("anna", &mail(1));
@@ -75,7 +75,7 @@ fn killed_before_storing_leaves_the_mail_in_the_mailbox() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.busy.store(true, Ordering::SeqCst);
     world.start();
     server.deliver("anna", &mail(1));
@@ -93,7 +93,7 @@ fn a_server_that_restarts_or_numbers_anew_gives_each_mail_once() {
     let Some(mut server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     server.deliver("anna", &mail(1));
     world.wait_for(1);
@@ -126,7 +126,7 @@ fn a_mail_that_somebody_reads_elsewhere_first_is_taken_in_too() {
     };
     server.deliver("anna", &mail(1));
     server.mark_all("anna", true);
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     server.deliver("anna", &mail(2));
     world.wait_for(1);
@@ -153,7 +153,7 @@ fn several_mailboxes_are_read_and_a_reload_adds_and_removes_them() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna"), server.mailbox("bjorn")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna"), mailbox(&server, "bjorn")]);
     world.start();
     server.deliver("bjorn", &mail(1));
     world.wait_for(1);
@@ -168,8 +168,8 @@ fn several_mailboxes_are_read_and_a_reload_adds_and_removes_them() {
     server.deliver("anna", &mail(4));
     world.wait_for(3);
     assert_eq!(world.kept()[2].conversation.subject, "Lamp 4");
-    let mailbox = server.mailbox("bjorn");
-    world.support(|it| it.mailboxes.push(mailbox));
+    let added = mailbox(&server, "bjorn");
+    world.support(|it| it.mailboxes.push(added));
     world.reload();
     let kept = world.wait_for(4);
     assert_eq!(kept[3].conversation.subject, "Lamp 3");
@@ -180,11 +180,11 @@ fn tls_and_starttls_need_a_certificate_that_is_trusted() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut tls = server.mailbox("anna");
+    let mut tls = mailbox(&server, "anna");
     tls.host = "localhost".to_owned();
     tls.port = server.imaps;
     tls.security = ImapSecurity::Tls;
-    let mut starttls = server.mailbox("bjorn");
+    let mut starttls = mailbox(&server, "bjorn");
     starttls.host = "localhost".to_owned();
     starttls.security = ImapSecurity::StartTls;
     let mut world = World::reading(vec![tls.clone(), starttls]);
@@ -211,20 +211,20 @@ fn each_trouble_is_told_with_what_to_do() {
     let Some(mut server) = Dovecot::start() else {
         return;
     };
-    let mut folder = server.mailbox("anna");
+    let mut folder = mailbox(&server, "anna");
     folder.folder = "Støtte".to_owned();
     let mut world = World::reading(vec![folder]);
     world.start();
     world.wait_for_trouble("the folder \"Støtte\" cannot be opened");
     world.wait_for_trouble("Check its name");
     server.change_password("anna", "other");
-    let mailbox = server.mailbox("anna");
-    world.support(|it| it.mailboxes = vec![mailbox.clone()]);
+    let plain = mailbox(&server, "anna");
+    world.support(|it| it.mailboxes = vec![plain.clone()]);
     world.reload();
     world.wait_for_trouble("the login of anna was refused");
     world.wait_for_trouble("app password");
     let token = world.directory.path().join("token");
-    let mut oauth2 = mailbox.clone();
+    let mut oauth2 = plain.clone();
     oauth2.login = MailboxLogin::OAuth2(token.clone());
     world.support(|it| it.mailboxes = vec![oauth2]);
     world.reload();
@@ -242,7 +242,7 @@ fn a_mail_that_is_too_large_is_told_of_and_stays_in_the_mailbox() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.snapshot.settings.email.largest = 100_000;
     let mut large = mail(1);
     large.extend_from_slice(
@@ -270,7 +270,7 @@ fn answers_and_bounces_find_their_conversation_and_a_subject_does_not() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     server.deliver("anna", &mail(1));
     let first = world.wait_for(1).remove(0).conversation.id;
@@ -323,7 +323,7 @@ fn another_mail_under_the_same_identifier_is_not_lost() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     server.deliver("anna", &mail(1));
     world.wait_for(1);
@@ -350,7 +350,7 @@ fn what_is_no_mail_is_kept_and_shown() {
     let Some(server) = Dovecot::start() else {
         return;
     };
-    let mut world = World::reading(vec![server.mailbox("anna")]);
+    let mut world = World::reading(vec![mailbox(&server, "anna")]);
     world.start();
     let octets: Vec<u8> = (0..=255).cycle().take(5_000).collect();
     server.deliver("anna", &octets);

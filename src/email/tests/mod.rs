@@ -9,6 +9,7 @@ mod world;
 use std::time::Duration;
 
 use crate::clock;
+use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin, Secret};
 
 /// How long anything here may take; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +23,22 @@ fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         assert!(clock::mono() < until, "{what} did not come");
         std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// How a mailbox is read without encryption.
+fn mailbox(server: &dovecot::Dovecot, user: &str) -> Mailbox {
+    let password = match user {
+        "bjorn" => "b\"jø\\rn",
+        _ => "secret anna",
+    };
+    Mailbox {
+        host: "127.0.0.1".to_owned(),
+        port: server.imap,
+        security: ImapSecurity::None,
+        username: user.to_owned(),
+        login: MailboxLogin::Password(Secret(password.to_owned())),
+        folder: "INBOX".to_owned(),
     }
 }
 
