@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # Dovecot, its NAT is made of network namespaces, and Node.js runs the servers that customer agents
 # and webhooks talk to.
 tools:
-	@scripts/install-tools sipp=sip-tester node=nodejs baresip=baresip smtpd=opensmtpd dovecot=dovecot-imapd openssl=openssl ip=iproute2 nft=nftables chromium=chromium
+	@scripts/install-tools sipp=sip-tester node=nodejs baresip=baresip smtpd=opensmtpd dovecot=dovecot-imapd /usr/lib/dovecot/submission=dovecot-submissiond openssl=openssl ip=iproute2 nft=nftables chromium=chromium
 
 demo:
 	cargo build --release --quiet

@@ -410,9 +410,14 @@ impl Sender {
         self.pause_until = now + self.retry.wait(self.outage);
         let mut state = self.shared.state();
         let waiting = state.waiting.len();
+        // A server that was changed while the old one was tried is tried at once.
+        let changed = state.changed;
         if let Some(standing) = state.waiting.get_mut(&id) {
             standing.failures = standing.failures.saturating_add(1);
-            standing.due = now + self.retry.wait(standing.failures);
+            standing.due = match changed {
+                true => Mono::ZERO,
+                false => now + self.retry.wait(standing.failures),
+            };
         }
         drop(state);
         if self.outage == 1 {

@@ -3,96 +3,52 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
-use lettre::transport::smtp::client::{SmtpConnection, Tls};
+use lettre::address::Envelope;
+use lettre::transport::smtp::client::SmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use serde_json::json;
 
-use super::house::{House, PATIENCE, free_port, wait_for};
+use super::dovecot::Dovecot;
+use super::house::{House, PATIENCE, wait_for};
 use super::mail;
 use super::mail_server::MailServer;
 
-/// OpenSMTPD: takes mail for example.com without a password, and hands it over by LMTP; and from who
-/// has a password, over STARTTLS or TLS, mail for example.org into its maildir.
+/// OpenSMTPD takes mail for example.com and hands it over by LMTP, and mail for example.org into its
+/// maildir. Dovecot stands before it for those who send: it asks for TLS and a password.
 struct Post {
     server: MailServer,
-    starttls: u16,
-    tls: u16,
+    submission: Dovecot,
 }
-
-const PASSWORD: &str = "så hemmelig";
 
 impl Post {
     fn new(lmtp: &Path) -> Option<Post> {
-        let (starttls, tls) = (free_port(), free_port());
         let mut server = MailServer::configured(|place, port| {
-            certificate(place);
-            let hash = Command::new("openssl")
-                .args(["passwd", "-6", PASSWORD])
-                .output()
-                .unwrap();
-            let hash = String::from_utf8(hash.stdout).unwrap();
-            fs::write(place.join("creds"), format!("support {}\n", hash.trim())).unwrap();
             let (place, lmtp) = (place.display(), lmtp.display());
             format!(
-                "pki localhost cert \"{place}/cert.pem\"\npki localhost key \"{place}/key.pem\"\n\
-                 table creds file:{place}/creds\n\
-                 listen on 127.0.0.1 port {port} hostname mail.example.com\n\
-                 listen on 127.0.0.1 port {starttls} tls-require pki localhost auth <creds> hostname localhost\n\
-                 listen on 127.0.0.1 port {tls} smtps pki localhost auth <creds> hostname localhost\n\
+                "listen on 127.0.0.1 port {port} hostname mail.example.com\n\
                  action \"keep\" maildir \"{place}/mail\" virtual {{ \"@example.org\" = nobody }}\n\
                  action \"desk\" lmtp \"{lmtp}\" rcpt-to virtual {{ \"@example.com\" = nobody }}\n\
                  match from any for domain \"example.com\" action \"desk\"\n\
-                 match auth from any for domain \"example.org\" action \"keep\"\n"
+                 match from any for domain \"example.org\" action \"keep\"\n"
             )
         })?;
         server.start();
-        Some(Post {
-            server,
-            starttls,
-            tls,
-        })
+        let submission = Dovecot::start_before(Some(server.port))?;
+        Some(Post { server, submission })
     }
 
     /// A customer writes.
     fn write(&self, from: &str, to: &str, mail: &str) {
-        let mut connection = SmtpConnection::connect(
-            ("127.0.0.1", self.server.port),
-            Some(PATIENCE),
-            &ClientId::default(),
-            None,
-            None,
-        )
-        .unwrap();
-        let envelope =
-            lettre::address::Envelope::new(from.parse().ok(), vec![to.parse().unwrap()]).unwrap();
+        let client = ClientId::default();
+        let place = ("127.0.0.1", self.server.port);
+        let mut connection =
+            SmtpConnection::connect(place, Some(PATIENCE), &client, None, None).unwrap();
+        let to = vec![to.parse().unwrap()];
+        let envelope = Envelope::new(from.parse().ok(), to).unwrap();
         connection.send(&envelope, mail.as_bytes()).unwrap();
-        let _ = connection.quit();
-        let _ = Tls::None;
+        connection.quit().unwrap();
     }
-}
-
-fn certificate(place: &Path) {
-    let made = Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(place.join("key.pem"))
-        .arg("-out")
-        .arg(place.join("cert.pem"))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    fs::set_permissions(place.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Two channels that take mail over LMTP: one replies over STARTTLS, the other over TLS; the second is
@@ -109,7 +65,7 @@ lmtp = "unix:{}"
 [smtp]
 server = "submission://localhost:{}"
 from = "Ringdesk <ringdesk@example.com>"
-username = "support"
+username = "anna"
 password_file = "password"
 [[schedule]]
 name = "never"
@@ -136,15 +92,15 @@ to = "nobody"
 reply = "We open at 8."
 [channel.smtp]
 server = "smtps://localhost:{}"
-username = "support"
+username = "anna"
 password_file = "password"
 "#,
         lmtp.display(),
-        post.starttls,
-        post.tls
+        post.submission.submission,
+        post.submission.submissions
     ));
-    fs::write(house.path("password"), format!("{PASSWORD}\n")).unwrap();
-    let certificate = post.server.path("cert.pem");
+    fs::write(house.path("password"), "secret anna\n").unwrap();
+    let certificate = post.submission.path("cert.pem");
     house.trusted.push(certificate);
     house.start();
     wait_for("the socket", || lmtp.exists().then_some(()));
@@ -177,17 +133,17 @@ fn a_reply_reaches_the_customer_and_the_answer_the_conversation() {
         .replace("\r\n", "\n");
     house.wait_for_delivery(&id, &json!("sent"));
     let (header, body) = sent.split_once("\n\n").unwrap();
-    assert_eq!(body, "Try another bulb.\n.\nFrom us\n\n-- \nLamps Ltd\n");
+    let said = "Try another bulb.\n.\nFrom us\n\n-- \nLamps Ltd";
+    assert_eq!(body.trim_end(), said);
     assert_eq!(field(header, "Subject:"), "Re: Lamp 1");
     assert_eq!(field(header, "In-Reply-To:"), "<1@example.org>");
     assert!(
         field(header, "From:").ends_with("<support@example.com>"),
         "{header}"
     );
-    assert!(
-        header.contains("(TLS"),
-        "the server says how it came: {header}"
-    );
+    let login = post.submission.log();
+    let login = login.lines().find(|it| it.contains("Login: user=<anna>"));
+    assert!(login.unwrap().contains(", TLS,"), "{login:?}");
     let message_id = field(header, "Message-ID:").to_owned();
     let reply_to = field(header, "Reply-To:");
     let (_, address) = reply_to.split_once('<').unwrap();
@@ -274,7 +230,7 @@ fn a_password_that_is_wrong_loses_no_reply() {
     // Killed meanwhile, then repaired.
     house.kill();
     house.start();
-    fs::write(house.path("password"), format!("{PASSWORD}\n")).unwrap();
+    fs::write(house.path("password"), "secret anna\n").unwrap();
     house.reload();
     post.server.wait_for_mails(1);
     house.wait_for_delivery(id, &json!("sent"));

@@ -74,8 +74,7 @@ impl MailServer {
         });
     }
 
-    /// A file beside its configuration.
-    pub fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 

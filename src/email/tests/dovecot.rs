@@ -19,6 +19,11 @@ pub struct Dovecot {
     directory: tempfile::TempDir,
     pub imap: u16,
     pub imaps: u16,
+    /// Takes mail from who has a password, over STARTTLS.
+    pub submission: u16,
+    /// The same over TLS from the start.
+    pub submissions: u16,
+    relays: bool,
     process: Option<Child>,
     /// Until when the folder is the same one.
     validity: u32,
@@ -32,6 +37,11 @@ fn free_port() -> u16 {
 impl Dovecot {
     /// A server that runs. None where it cannot: it needs root, to read mail as somebody else.
     pub fn start() -> Option<Dovecot> {
+        Dovecot::start_before(None)
+    }
+
+    /// One that also takes mail, and hands it on to the mail server at that port.
+    pub fn start_before(relay: Option<u16>) -> Option<Dovecot> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             eprintln!("passed over: dovecot needs root");
             return None;
@@ -41,6 +51,7 @@ impl Dovecot {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         certificate(path);
         let (imap, imaps) = (free_port(), free_port());
+        let (submission, submissions) = (free_port(), free_port());
         let users = "anna:{PLAIN}secret anna\nbjorn:{PLAIN}b\"jø\\rn\n";
         fs::write(path.join("users"), users).unwrap();
         let place = path.display();
@@ -57,12 +68,24 @@ impl Dovecot {
              inet_listener imaps {{\n port = {imaps}\n ssl = yes\n }}\n}}\n\
              service stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
         );
+        let submitted = relay.map(|relay| {
+            format!(
+                "protocols = imap submission\nhostname = localhost\n\
+                 submission_relay_host = 127.0.0.1\nsubmission_relay_port = {relay}\n\
+                 service submission-login {{\n inet_listener submission {{\n port = {submission}\n }}\n \
+                 inet_listener submissions {{\n port = {submissions}\n ssl = yes\n }}\n}}\n"
+            )
+        });
+        let config = config + &submitted.unwrap_or_default();
         fs::write(path.join("dovecot.conf"), config).unwrap();
         fs::write(path.join("oauth2.conf"), oauth2()).unwrap();
         let mut server = Dovecot {
             directory,
             imap,
             imaps,
+            submission,
+            submissions,
+            relays: relay.is_some(),
             process: None,
             validity: 0,
         };
@@ -80,10 +103,15 @@ impl Dovecot {
             .spawn()
             .expect("dovecot is missing: `make tools` installs dovecot-imapd");
         self.process = Some(process);
-        let port = self.imap;
-        wait_for("dovecot", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-        });
+        let mut ports = vec![self.imap, self.imaps];
+        if self.relays {
+            ports.extend([self.submission, self.submissions]);
+        }
+        for port in ports {
+            wait_for("dovecot", || {
+                std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+            });
+        }
     }
 
     pub fn stop(&mut self) {
