@@ -246,3 +246,27 @@ fn a_mails_ancestors_are_found_at_once_in_whatever_channel() {
     ));
     assert_eq!(page.items.len(), 1);
 }
+
+#[test]
+fn of_a_word_that_is_everywhere_the_latest_are_found_and_all_of_two_that_stand_together() {
+    // One more than is looked at has the word; the oldest has one of its own, too.
+    let records = (0..=10_000u128).map(|n| {
+        let mut message = message(n + 1);
+        message.author_name = String::new();
+        message.subject = None;
+        message.text = match n {
+            0 => "common rare".to_owned(),
+            _ => "common".to_owned(),
+        };
+        message.conversation = conversation_id(if n == 0 { 1 } else { 2 });
+        said(message)
+    });
+    let kept = Kept::of(
+        [item(conversation(1)), item(conversation(2))]
+            .into_iter()
+            .chain(records),
+    );
+    assert_eq!(kept.listed(&search("common")), [2]);
+    assert_eq!(kept.listed(&search("common rare")), [1]);
+    assert_eq!(kept.listed(&search("rare")), [1]);
+}
