@@ -24,8 +24,6 @@ pub enum Record {
     Call(CallRecord),
     /// A leg began, changed or ended: the whole row each time.
     Leg(LegRecord),
-    /// An item of a call, as earlier versions wrote it: still read from their journals.
-    Conversation(ConversationRecord),
     /// Who a conversation was given to.
     Assignment(AssignmentRecord),
     /// An item of any kind in an inbox began or changed: the whole row each time.
@@ -153,27 +151,6 @@ pub struct LegRecord {
     pub status: Option<u16>,
     /// Why it ended, in words.
     pub reason: String,
-}
-
-/// An item in an inbox, as earlier versions wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConversationRecord {
-    /// Its key.
-    pub id: ConversationId,
-    /// The call that made it.
-    pub call: CallId,
-    /// The channel.
-    pub channel: ChannelName,
-    /// What it is.
-    pub item: ConversationItem,
-    /// The caller's number, if shown.
-    pub from: Option<PhoneNumber>,
-    /// When it began.
-    pub began: Wall,
-    /// Who it is assigned to.
-    pub assignee: Option<UserName>,
-    /// When it was closed; a call that somebody answered is closed when it ends.
-    pub closed: Option<Wall>,
 }
 
 /// What a conversation of a call is.

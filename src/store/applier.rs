@@ -23,7 +23,7 @@ const COLLECT: Duration = Duration::from_millis(200);
 /// wrote together.
 const COLLECT_IN_A_HURRY: Duration = Duration::from_millis(1);
 
-/// Files of deleted conversations that are removed before rows are written again.
+/// Files of deleted conversations that are read from their table at once.
 const REMOVALS: u32 = 256;
 
 /// The thread of the database.
@@ -211,22 +211,25 @@ impl Applier {
     /// Removes the files of deleted conversations. One that cannot be removed is told of, and tried
     /// again at the next deletion or start.
     fn remove_files(&mut self) -> Result<(), StoreError> {
-        let connection = &mut self.connection;
-        let files = self
-            .runtime
-            .block_on(files_to_delete(connection, REMOVALS))?;
-        for (directory, path) in files {
-            if let Err(error) = remove(&self.places, &directory, Path::new(&path)) {
-                (self.complain)(format!(
-                    "the file {path} of a deleted conversation cannot be removed: {error}"
-                ));
-                continue;
-            }
+        loop {
             let connection = &mut self.connection;
-            self.runtime
-                .block_on(deleted_file(connection, &directory, &path))?;
+            let asked = files_to_delete(connection, REMOVALS);
+            let mut removed = false;
+            for (directory, path) in self.runtime.block_on(asked)? {
+                if let Err(error) = remove(&self.places, &directory, Path::new(&path)) {
+                    (self.complain)(format!(
+                        "the file {path} of a deleted conversation cannot be removed: {error}"
+                    ));
+                    continue;
+                }
+                let forgotten = deleted_file(&mut self.connection, &directory, &path);
+                self.runtime.block_on(forgotten)?;
+                removed = true;
+            }
+            if !removed {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn applied_before(&mut self) -> Result<Position, StoreError> {

@@ -24,15 +24,15 @@ enum Earlier {
 
 /// An item in an inbox, when there were none but of calls.
 #[derive(Debug, Deserialize)]
-pub(super) struct Item {
-    pub id: ConversationId,
-    pub call: CallId,
-    pub channel: ChannelName,
-    pub item: ItemKind,
-    pub from: Option<PhoneNumber>,
-    pub began: Wall,
-    pub assignee: Option<UserName>,
-    pub closed: Option<Wall>,
+struct Item {
+    id: ConversationId,
+    call: CallId,
+    channel: ChannelName,
+    item: ItemKind,
+    from: Option<PhoneNumber>,
+    began: Wall,
+    assignee: Option<UserName>,
+    closed: Option<Wall>,
 }
 
 /// Who a conversation was given to, when there were none but users.
@@ -77,7 +77,7 @@ impl Item {
     /// An item of the call side as a conversation, of a revision that every other replaces, and the call
     /// as a message in it. Its inbox is not known: the empty name gives nobody access but those who see
     /// all, until the next start reads it from the configuration.
-    pub fn into_conversation(self) -> (ConversationRecord, MessageRecord) {
+    fn into_conversation(self) -> (ConversationRecord, MessageRecord) {
         let name = match &self.from {
             Some(from) => from.to_string(),
             None => "anonymous".to_owned(),

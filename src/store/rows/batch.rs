@@ -16,7 +16,6 @@ use crate::core::record::{
     AssignmentRecord, CallRecord, DecisionRecord, HeardRecord, LegRecord, Record,
     RegistrationRecord, VoicemailRecord,
 };
-use crate::store::earlier::Item;
 use crate::store::journal::Position;
 
 /// A batch of records, of each row the latest.
@@ -81,21 +80,6 @@ impl Batch {
             }
             Record::Leg(leg) => {
                 self.legs.insert(leg.id, leg);
-            }
-            Record::Conversation(conversation) => {
-                let item = Item {
-                    id: conversation.id,
-                    call: conversation.call,
-                    channel: conversation.channel,
-                    item: conversation.item,
-                    from: conversation.from,
-                    began: conversation.began,
-                    assignee: conversation.assignee,
-                    closed: conversation.closed,
-                };
-                let (conversation, message) = item.into_conversation();
-                self.put_conversation(conversation);
-                self.messages.put(message);
             }
             Record::Item(conversation) => self.put_conversation(*conversation),
             Record::Message(message) => self.messages.put(*message),

@@ -14,11 +14,11 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConn
 use tokio::runtime::Runtime;
 
 use super::{Inboxes, Places, Reader, Store};
+use crate::core::conversation::Assignee;
 use crate::core::id::{CallId, ConversationId, RandomSource};
 use crate::core::name::{ChannelName, UserName};
-use crate::core::record::{
-    CallOutcome, CallRecord, ConversationItem, ConversationRecord, Record, RegistrationRecord,
-};
+use crate::core::record::{CallOutcome, CallRecord, Record, RegistrationRecord};
+use crate::core::snapshot::Kind;
 use crate::core::time::Wall;
 
 struct Files {
@@ -163,16 +163,11 @@ fn a_call_is_found_by_the_beginning_of_its_identifier_or_of_its_voicemails() {
     second.id = CallId(uuid::Uuid::from_u128(0x0193_abbb << 96));
     store.keep(Record::Call(first.clone()));
     store.keep(Record::Call(second.clone()));
-    store.keep(Record::Conversation(ConversationRecord {
-        id: ConversationId(uuid::Uuid::from_u128(0x0777 << 112)),
-        call: second.id,
-        channel: ChannelName::from("main-line"),
-        item: ConversationItem::MissedCall,
-        from: None,
-        began: second.began,
-        assignee: None,
-        closed: None,
-    }));
+    let conversation = ConversationId(uuid::Uuid::from_u128(0x0777 << 112));
+    let mut told = sample::message(1);
+    told.conversation = conversation;
+    told.call = Some(second.id);
+    store.keep(sample::said(told));
     drop(store);
     runtime().block_on(async {
         let mut reader = Reader::open(&files.database()).await.unwrap();
@@ -282,23 +277,14 @@ fn how_busy_a_user_was_is_known_after_a_restart() {
     let mut record = call(1);
     record.answered_by = Some(UserName::from("anna"));
     record.ended = Some(Wall::from_seconds(1_700_000_100));
-    let conversation = ConversationRecord {
-        id: ConversationId(uuid::Uuid::from_u128(7)),
-        call: record.id,
-        channel: ChannelName::from("main-line"),
-        item: ConversationItem::Voicemail,
-        from: None,
-        began: record.began,
-        assignee: Some(UserName::from("anna")),
-        closed: None,
-    };
+    let mut conversation = sample::conversation(7);
+    conversation.kind = Kind::Call;
+    conversation.assignee = Some(Assignee::User("anna".into()));
     store.keep(Record::Call(record.clone()));
-    store.keep(Record::Conversation(conversation.clone()));
+    store.keep(sample::item(conversation.clone()));
     store.keep(Record::Assignment(crate::core::record::AssignmentRecord {
         conversation: conversation.id,
-        to: Some(crate::core::conversation::Assignee::User(UserName::from(
-            "anna",
-        ))),
+        to: conversation.assignee,
         by: "rule".to_owned(),
         at: Wall::from_seconds(1_700_000_050),
         decision: None,
