@@ -1,4 +1,5 @@
-//! `ringdesk explain`: the stored decisions of a call, its legs and its end.
+//! `ringdesk explain`: the stored decisions of a call, its legs and its end; or those of a
+//! conversation, and who had it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,16 +9,24 @@ use chrono::FixedOffset;
 use clap::Args;
 
 use super::{ConfigDirectory, length, plain, route};
-use crate::core::record::DecisionRecord;
+use crate::core::conversation::{ConversationRecord, Status};
+use crate::core::record::{AssignmentRecord, DecisionRecord};
 use crate::core::routing::words;
+use crate::core::snapshot::{Kind, StoreSettings};
 use crate::core::time::Wall;
-use crate::store::{Found, Leg, Reader, StoreError, Voicemail};
+use crate::store::{
+    ConversationQuery, Found, Leg, Reader, Readers, Sight, StoreError, View, Voicemail,
+};
 
 /// The shortest beginning of an identifier that is looked for: enough to be meant, and not typed by
 /// mistake.
 const SHORTEST_BEGINNING: usize = 4;
 
-/// Why a call went as it did: every decision about it, whose phones rang, and how it ended.
+/// Conversations of one beginning that are shown to choose from.
+const CANDIDATES: u32 = 10;
+
+/// Why a call or a conversation went as it did: every decision about it, whose phones rang or who
+/// got it, and how it ended.
 #[derive(Args, Debug)]
 pub struct Explain {
     #[command(flatten)]
@@ -25,8 +34,8 @@ pub struct Explain {
     /// A call, conversation or voicemail by its identifier (or the beginning of it), or a SIP Call-ID.
     #[arg(
         value_name = "ID",
-        required_unless_present_any = ["last", "to"],
-        conflicts_with_all = ["last", "to"]
+        required_unless_present_any = ["last", "to", "channel"],
+        conflicts_with_all = ["last", "to", "channel"]
     )]
     id: Option<String>,
     /// The latest call.
@@ -35,17 +44,28 @@ pub struct Explain {
     /// The latest call to this number.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
+    /// The latest conversation of this channel.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["last", "to"])]
+    channel: Option<String>,
     /// One object for each decision, with its facts: `ringdesk route --facts FILE` takes them.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what is stored of a call.
+/// Prints what is stored of a call or a conversation.
 ///
 /// # Errors
-/// There is no such call, or the database does not answer.
+/// There is none, or the database does not answer.
 pub fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let store = arguments.directory.store()?;
+    let mut out = io::stdout().lock();
+    if let Some(conversation) = super::block_on(conversation(&store, arguments))? {
+        if arguments.json {
+            return print_json(&conversation.decisions, &mut out);
+        }
+        conversation.print(&mut out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let told = super::block_on(async {
         let mut reader = super::reader(&store).await?;
         let call = find(&mut reader, arguments).await?;
@@ -56,15 +76,132 @@ pub fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
             call,
         })
     })?;
-    let mut out = io::stdout().lock();
     if arguments.json {
-        for decision in &told.decisions {
-            writeln!(out, "{}", serde_json::to_string(decision)?)?;
-        }
-    } else {
-        told.print(&mut out)?;
+        return print_json(&told.decisions, &mut out);
+    }
+    told.print(&mut out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(decisions: &[DecisionRecord], out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    for decision in decisions {
+        writeln!(out, "{}", serde_json::to_string(decision)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The conversation of messages that is asked for, if it is one.
+async fn conversation(
+    store: &StoreSettings,
+    arguments: &Explain,
+) -> anyhow::Result<Option<Conversation>> {
+    super::reader(store).await?;
+    let readers = Readers::open(&store.database, 1).await?;
+    let row = match (&arguments.id, &arguments.channel) {
+        (Some(id), _) => {
+            let id = id.trim().to_ascii_lowercase();
+            if id.len() < SHORTEST_BEGINNING {
+                return Ok(None);
+            }
+            let rows = readers.conversations_beginning(&id, CANDIDATES).await?;
+            let mut rows = rows.into_iter().filter(|row| row.kind != Kind::Call);
+            match (rows.next(), rows.next()) {
+                (Some(row), None) => row,
+                (Some(one), Some(other)) => {
+                    let rows = [one, other].into_iter().chain(rows);
+                    let list: Vec<String> = rows.map(|row| title(&row)).collect();
+                    bail!("several begin with {id}:\n  {}", list.join("\n  "))
+                }
+                (None, _) => return Ok(None),
+            }
+        }
+        (None, Some(channel)) => {
+            let query = ConversationQuery {
+                view: View::Everything,
+                channel: Some(channel.as_str().into()),
+                limit: 1,
+                ..ConversationQuery::default()
+            };
+            let page = readers.conversations(&Sight::Everything, &query).await?;
+            match page.items.into_iter().next() {
+                Some(listed) => listed.conversation,
+                None => bail!("no conversation of channel {channel:?} is stored"),
+            }
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Conversation {
+        decisions: readers.decisions(&Sight::Everything, row.id).await?,
+        assignments: readers.assignments(&Sight::Everything, row.id).await?,
+        row,
+    }))
+}
+
+/// `0193…  chat website from Kari Nordmann <kari@example.com>, 2026-12-02T10:40:00.000Z`
+fn title(row: &ConversationRecord) -> String {
+    let from = match &row.contact_address {
+        Some(address) if *address != row.contact_name => {
+            format!("{} <{}>", plain(&row.contact_name), plain(address))
+        }
+        Some(_) | None => plain(&row.contact_name),
+    };
+    let (id, kind, channel, began) = (row.id, row.kind, &row.channel, row.began);
+    format!("{id}  {kind} {channel} from {from}, {began}")
+}
+
+/// Everything about who got a conversation.
+struct Conversation {
+    row: ConversationRecord,
+    decisions: Vec<DecisionRecord>,
+    assignments: Vec<AssignmentRecord>,
+}
+
+impl Conversation {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let row = &self.row;
+        let clock = Clock::of(&self.decisions);
+        writeln!(out, "conversation {}", title(row))?;
+        let status = match row.status {
+            Status::Open => "open",
+            Status::Waiting => "waiting for the other side",
+            Status::Closed => "closed",
+        };
+        let whose = match &row.assignee {
+            Some(assignee) => format!("assigned to {assignee}"),
+            None => "unassigned".to_owned(),
+        };
+        writeln!(out, "  {:?}; {status}, {whose}", plain(&row.subject))?;
+        for (at, text) in self.course() {
+            writeln!(out, "{} {text}", clock.time(at))?;
+        }
+        if self.decisions.is_empty() {
+            writeln!(out, "no decision about it is stored")?;
+        }
+        Ok(())
+    }
+
+    /// Decisions, and what people and programs did by hand, in order.
+    fn course(&self) -> Vec<(Wall, String)> {
+        let decided = self.decisions.iter().map(|record| {
+            let mut text = paragraph(&words::paragraph(&record.request, &record.decision));
+            if let Some(remark) = &record.remark {
+                text.push_str(&format!("\n  {}", plain(remark)));
+            }
+            (record.at, text)
+        });
+        let by_hand = self.assignments.iter().filter(|row| row.decision.is_none());
+        let given = by_hand.map(|row| {
+            let by = plain(&row.by);
+            let text = match &row.to {
+                Some(to) => format!("assigned to {to} by {by}"),
+                None => format!("unassigned by {by}"),
+            };
+            (row.at, text)
+        });
+        let mut course: Vec<(Wall, String)> = decided.chain(given).collect();
+        course.sort_by_key(|(at, _)| *at);
+        course
+    }
 }
 
 async fn find(reader: &mut Reader, arguments: &Explain) -> anyhow::Result<Found> {
@@ -257,7 +394,7 @@ mod tests {
 
     use super::*;
     use crate::core::id::{CallId, DecisionId};
-    use crate::core::routing::{Facts, Kind, Request, Selection, To, route};
+    use crate::core::routing::{Facts, Request, Selection, To, route};
     use crate::core::sample::{at, channel, snapshot, step, user};
     use crate::core::snapshot::Strategy;
 
@@ -352,6 +489,104 @@ mod tests {
           bjorn sip:bjorn@10.0.3.5:5060: 11:40:00, ended 487 after 4 s: somebody else answered
         11:41:05 answered after 65 s: talked to anna
         "#);
+    }
+
+    #[test]
+    fn a_conversation_is_told_with_every_decision_and_who_gave_it_by_hand() {
+        use crate::core::conversation::Assignee;
+        use crate::core::id::ConversationId;
+        use crate::core::sample::message_channel;
+
+        let chat = message_channel(
+            Kind::Chat,
+            "website",
+            vec![step(Strategy::LeastBusy, &["anna", "bjorn"], &[])],
+        );
+        let snapshot = snapshot(vec![user("anna"), user("bjorn")], vec![], vec![chat]);
+        let now = at("2026-12-02T10:40:00Z");
+        let from = "Kari <kari@example.com>\u{1b}[2J".to_owned();
+        let request = Request::message(Kind::Chat, &"website".into(), Some(from));
+        let decision = route(&snapshot, &Facts::default(), &request, now);
+        let id = ConversationId(Uuid::from_u128(9));
+        let later = Wall::from_seconds(now.wall.as_seconds() + 65);
+        let told = Conversation {
+            row: ConversationRecord {
+                contact_name: "Kari\u{1b}[2J".to_owned(),
+                contact_address: Some("kari@example.com".to_owned()),
+                subject: "Where is my parcel?".to_owned(),
+                assignee: Some(Assignee::User("bjorn".into())),
+                ..row(id, now.wall)
+            },
+            decisions: vec![DecisionRecord {
+                id: DecisionId(Uuid::from_u128(8)),
+                call: None,
+                conversation: Some(id),
+                at: now.wall,
+                request,
+                facts: Facts::default(),
+                decision,
+                remark: None,
+            }],
+            assignments: vec![
+                AssignmentRecord {
+                    conversation: id,
+                    to: Some(Assignee::User("anna".into())),
+                    by: "rule".to_owned(),
+                    at: now.wall,
+                    decision: Some(DecisionId(Uuid::from_u128(8))),
+                },
+                AssignmentRecord {
+                    conversation: id,
+                    to: Some(Assignee::User("bjorn".into())),
+                    by: "user mona".to_owned(),
+                    at: later,
+                    decision: None,
+                },
+            ],
+        };
+        let mut out = Vec::new();
+        told.print(&mut out).unwrap();
+        assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        conversation 00000000-0000-0000-0000-000000000009  chat website from Kari\u{1b}[2J <kari@example.com>, 2026-12-02T10:40:00.000Z
+          "Where is my parcel?"; open, assigned to bjorn
+        10:40:00Z website from "Kari <kari@example.com>\u{1b}[2J": assigned to anna
+          open: no schedule. Snapshot 41
+          rule assign
+          step 1 (least-busy):
+            anna: chosen: 0 open
+            bjorn: lost-tie: 0 open
+        10:41:05Z assigned to bjorn by user mona
+        "#);
+    }
+
+    fn row(id: crate::core::id::ConversationId, began: Wall) -> ConversationRecord {
+        ConversationRecord {
+            id,
+            revision: 1,
+            kind: Kind::Chat,
+            channel: "website".into(),
+            inbox: None,
+            status: Status::Open,
+            subject: String::new(),
+            contact: None,
+            contact_name: String::new(),
+            contact_address: None,
+            found_by: None,
+            visitor: None,
+            from: None,
+            item: None,
+            began,
+            last_message: began,
+            preview: String::new(),
+            awaits_reply_since: None,
+            replied: false,
+            assignee: None,
+            assigned: None,
+            unassigned: None,
+            decision: None,
+            progress: None,
+            closed: None,
+        }
     }
 
     #[test]

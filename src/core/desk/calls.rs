@@ -1,6 +1,7 @@
 //! Calls at the desk: who is rung by which, who talks, and which wait for somebody.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::{Action, Arrival, Desk, OfferEnd};
 use crate::core::id::{CallId, RandomSource};
@@ -191,14 +192,15 @@ impl Desk {
     ) -> Facts {
         let mut users = BTreeMap::new();
         for name in way.people(contact.as_ref()) {
+            let Entry::Vacant(unknown) = users.entry(name.clone()) else {
+                continue;
+            };
             let Some(user) = snapshot.user(name) else {
                 continue;
             };
-            if !users.contains_key(name) {
-                let person = self.person(name);
-                person.wrap_up = user.wrap_up;
-                users.insert(name.clone(), person.facts(devices(name), now));
-            }
+            let person = self.person(name);
+            person.wrap_up = user.wrap_up;
+            unknown.insert(person.facts(devices(name), now));
         }
         let round = (way.channel().name.clone(), way.rule_name());
         let round = self.rounds.get(&round);

@@ -398,9 +398,6 @@ impl Desk {
     }
 
     pub(super) fn person(&mut self, user: &UserName) -> &mut Person {
-        if !self.people.contains_key(user) {
-            self.people.insert(user.clone(), Person::default());
-        }
         self.people.entry(user.clone()).or_default()
     }
 

@@ -36,8 +36,8 @@ pub(super) struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// Of a call a decline holds to its end, every other attempt for the step it was made in. Of a
-    /// message each holds in all steps; that it was taken back from somebody who went away holds
-    /// until somebody, perhaps the same one, becomes available.
+    /// message each holds in all steps; but who went away is passed over only where it is being
+    /// taken back from that one: whoever has come back since may have it again.
     pub fn new(progress: Option<&'a Progress>, step: usize, kind: Kind) -> Course<'a> {
         let mut course = Course {
             ringing: HashSet::new(),
@@ -46,18 +46,19 @@ impl<'a> Course<'a> {
         let Some(progress) = progress else {
             return course;
         };
-        let holds = |attempt: Attempt, made_in_step: bool| match (kind, attempt) {
+        let holds = |attempt: Attempt, made_in_step: bool, last: bool| match (kind, attempt) {
             (Kind::Call, Attempt::Declined) => true,
             (Kind::Call, Attempt::TimedOut | Attempt::Unreachable | Attempt::TakenBack) => {
                 made_in_step && progress.step == step
             }
-            (_, Attempt::TakenBack) => progress.cause == Cause::TakenBack,
+            (_, Attempt::TakenBack) => last && progress.cause == Cause::TakenBack,
             (_, Attempt::Declined | Attempt::TimedOut | Attempt::Unreachable) => true,
         };
         let earlier = progress.earlier.iter().map(|attempt| (attempt, false));
         let tried = progress.tried.iter().map(|attempt| (attempt, true));
         for ((user, attempt), made_in_step) in earlier.chain(tried) {
-            if holds(*attempt, made_in_step) {
+            let last = progress.tried.last().is_some_and(|(last, _)| last == user);
+            if holds(*attempt, made_in_step, last) {
                 course.attempts.insert(user, *attempt);
             }
         }

@@ -706,6 +706,14 @@ fn who_was_asked_in_vain_is_passed_over() {
         "assign anna | 1: anna chosen, bjorn not-needed",
         "who comes back may have it again"
     );
+    assert_eq!(
+        again(&office, &free, |progress| {
+            progress.taken_back(&"anna".into());
+            progress.taken_back(&"bjorn".into());
+        }),
+        "assign anna | 1: anna chosen, bjorn no-answer",
+        "also when it is taken back from the next"
+    );
     let selection = later(&office, &free, both);
     let decision = decision(&office, &free, selection.clone(), MORNING);
     assert_snapshot!(words::paragraph(&ask(Kind::Chat, selection), &decision), @r"
@@ -992,8 +1000,9 @@ mod proofs {
             }
             if let Selection::Next(progress) = &request.selection {
                 for (tried, attempt) in &progress.tried {
+                    let last = progress.tried.last().map(|(last, _)| last) == Some(tried);
                     let forgiven = *attempt == Attempt::TakenBack
-                        && progress.cause != Cause::TakenBack;
+                        && (progress.cause != Cause::TakenBack || !last);
                     prop_assert!(tried != user || forgiven);
                 }
             }

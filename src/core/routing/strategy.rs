@@ -1,6 +1,6 @@
 //! How a step's candidates are chosen from.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 
 use super::candidates::{Course, Stand, Standing};
 use super::{Candidate, Code, Facts, StepTrace, UserFacts};
@@ -86,12 +86,7 @@ impl Choosing<'_> {
             .filter(|(_, standing)| standing.stand == Stand::Free)
             .map(|(place, standing)| self.rank(standing.user, place, &turn))
             .collect();
-        ranked.sort_by(|a, b| {
-            a.key
-                .cmp(&b.key)
-                .then_with(|| tie(self.step.tie_break, a, b, self.facts))
-                .then_with(|| a.place.cmp(&b.place))
-        });
+        ranked.sort_unstable_by_key(|rank| (rank.key, rank.tie, rank.place));
         ranked
     }
 
@@ -118,10 +113,18 @@ impl Choosing<'_> {
             Strategy::LongestIdle => self.idle(known),
             Strategy::Random => (Key::Throw(throw(self.facts.seed, user)), String::new()),
         };
+        let assigned = known.and_then(|known| known.last_assigned);
+        let tie = match self.step.tie_break {
+            TieBreak::MostRecentlyAssigned => Tie::Latest(Reverse(assigned)),
+            TieBreak::LeastRecentlyAssigned => Tie::Earliest(assigned),
+            TieBreak::Listed => Tie::Listed,
+            TieBreak::Random => Tie::Throw(throw(self.facts.seed, user)),
+        };
         Rank {
             user,
             place,
             key,
+            tie,
             detail,
         }
     }
@@ -198,8 +201,19 @@ struct Rank<'a> {
     /// Place among the standings.
     place: usize,
     key: Key,
+    /// What the rule prefers among equal keys; equal here too, the one written first.
+    tie: Tie,
     /// What the strategy went by, for the trace.
     detail: String,
+}
+
+/// What tells equal ones apart, the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tie {
+    Latest(Reverse<Option<Wall>>),
+    Earliest(Option<Wall>),
+    Listed,
+    Throw(u64),
 }
 
 /// What the strategy itself orders by; equal keys are a tie.
@@ -240,21 +254,6 @@ impl Turn {
 
     fn place(&self, place: usize) -> usize {
         (place + self.length - self.begin % self.length) % self.length
-    }
-}
-
-fn tie(tie_break: TieBreak, a: &Rank<'_>, b: &Rank<'_>, facts: &Facts) -> Ordering {
-    let assigned = |rank: &Rank<'_>| {
-        facts
-            .users
-            .get(rank.user)
-            .and_then(|known| known.last_assigned)
-    };
-    match tie_break {
-        TieBreak::MostRecentlyAssigned => Reverse(assigned(a)).cmp(&Reverse(assigned(b))),
-        TieBreak::LeastRecentlyAssigned => assigned(a).cmp(&assigned(b)),
-        TieBreak::Listed => Ordering::Equal,
-        TieBreak::Random => throw(facts.seed, a.user).cmp(&throw(facts.seed, b.user)),
     }
 }
 

@@ -6,6 +6,7 @@ mod addresses;
 mod answering;
 mod arriving;
 mod call_items;
+mod day;
 mod giving_up;
 mod inbox;
 mod network;

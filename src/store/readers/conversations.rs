@@ -181,6 +181,28 @@ impl Readers {
         Ok(self.listed(question).await?.pop())
     }
 
+    /// The first few conversations, the latest first, whose identifier begins like this. For the
+    /// admin of the machine, who may see all.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row cannot be read.
+    pub async fn conversations_beginning(
+        &self,
+        start: &str,
+        limit: u32,
+    ) -> Result<Vec<ConversationRecord>, StoreError> {
+        // Identifiers are made of digits, small letters and hyphens, which all sort before `~`.
+        let mut question = QueryBuilder::new(format!(
+            "SELECT {CONVERSATION}, 0 FROM conversations WHERE conversations.id BETWEEN "
+        ));
+        question.push_bind(start.to_owned()).push(" AND ");
+        question.push_bind(format!("{start}~"));
+        question.push(" ORDER BY last_message DESC, id DESC LIMIT ");
+        question.push_bind(limit.clamp(1, super::LARGEST_PAGE));
+        let listed = self.listed(question).await?;
+        Ok(listed.into_iter().map(|item| item.conversation).collect())
+    }
+
     /// The conversations that a visitor began in a channel, by the SHA-256 of the cookie in hex: those
     /// that are not closed first, then the latest first.
     ///

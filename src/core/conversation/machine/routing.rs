@@ -160,8 +160,11 @@ impl Conversations {
             if was_agent && row.status == Status::Open {
                 self.hand_over(id, snapshot, now);
             } else {
-                self.unassign(id, None, now);
-                if row.status == Status::Open {
+                // What waits for the other side is sought for once it opens again.
+                let open = row.status == Status::Open;
+                let why = (!open).then_some(UnassignedReason::NobodyAvailable);
+                self.unassign(id, why, now);
+                if open {
                     self.ask(id, None, snapshot, now);
                 }
             }
