@@ -253,6 +253,7 @@ const PARTS: &[Part] = &[
             "media::command",
             "media::prompt",
             "media::tone",
+            "outgoing",
             "phone",
             "sip::message",
             "sip::transport",
