@@ -42,7 +42,16 @@ pub(super) struct Limits {
     replies: DefaultKeyedRateLimiter<String>,
     /// Addresses whose submissions are being read, and how many.
     reading: Mutex<HashMap<IpAddr, usize>>,
-    keys: Mutex<VecDeque<(ChannelName, String)>>,
+    keys: Mutex<VecDeque<Known>>,
+}
+
+/// A hash of what was sent.
+pub(super) type Fingerprint = [u8; 32];
+
+struct Known {
+    channel: ChannelName,
+    key: String,
+    contents: Fingerprint,
 }
 
 /// The right to send a body; it ends with this.
@@ -101,19 +110,28 @@ impl Limits {
         Some(Reading { limits, address })
     }
 
-    /// Whether a submission with this key was taken in before.
-    pub fn is_known(&self, channel: &ChannelName, key: &str) -> bool {
+    /// What was taken in with this key before, by its fingerprint.
+    pub fn known(&self, channel: &ChannelName, key: &str) -> Option<Fingerprint> {
         let keys = lock(&self.keys);
-        keys.iter().any(|(of, known)| of == channel && known == key)
+        let mut keys = keys.iter();
+        keys.find(|known| known.channel == *channel && known.key == key)
+            .map(|known| known.contents)
     }
 
-    /// Remembers the key of one that was taken in.
-    pub fn remember(&self, channel: ChannelName, key: String) {
+    /// Remembers the key of one that was taken in, and its contents.
+    pub fn remember(&self, channel: ChannelName, key: String, contents: Fingerprint) {
         let mut keys = lock(&self.keys);
+        if keys.iter().any(|it| it.channel == channel && it.key == key) {
+            return;
+        }
         if keys.len() >= KEYS {
             keys.pop_front();
         }
-        keys.push_back((channel, key));
+        keys.push_back(Known {
+            channel,
+            key,
+            contents,
+        });
     }
 
     /// Whether this address may get an automatic reply: once a day, since anybody can write anybody's
@@ -215,11 +233,11 @@ mod tests {
     fn keys_are_remembered_by_form_and_forgotten_in_order() {
         let limits = Limits::default();
         for index in 0..=KEYS {
-            limits.remember("contact".into(), index.to_string());
+            limits.remember("contact".into(), index.to_string(), [7; 32]);
         }
-        assert!(limits.is_known(&"contact".into(), "1"));
-        assert!(!limits.is_known(&"contact".into(), "0"));
-        assert!(!limits.is_known(&"support".into(), "1"));
+        assert_eq!(limits.known(&"contact".into(), "1"), Some([7; 32]));
+        assert_eq!(limits.known(&"contact".into(), "0"), None);
+        assert_eq!(limits.known(&"support".into(), "1"), None);
     }
 
     #[test]

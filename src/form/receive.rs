@@ -22,6 +22,7 @@ use crate::inbox::{ClientAddress, Visitor};
 use super::answer::{FormError, Style, html};
 use super::body::{self, Encoding};
 use super::fill::{Errors, Filled, Sent, Upload, fill, unknown};
+use super::limits::Fingerprint;
 use super::origin::Origin;
 use super::page::{self, KEY, TOKEN, View, trap};
 use super::show::is_embedded;
@@ -103,18 +104,21 @@ impl Context<'_> {
         let headers = request.headers().clone();
         let (sent, encoding) = body::read(request, self.form).await?;
         let (visitor, cookie) = self.visitor(&headers);
-        let key = key(&headers, &sent);
+        let contents = fingerprint(&sent);
+        let key = key(&headers, &sent, &contents);
         let filled = self.check(sent, encoding)?;
         let channel = ChannelName::from(self.name);
-        let is_repeat = key
-            .as_ref()
-            .is_some_and(|key| limits.is_known(&channel, key));
-        if !is_repeat {
-            limits
+        match key.as_ref().and_then(|key| limits.known(&channel, key)) {
+            Some(known) if known != contents => return Err(FormError::KeyReused),
+            Some(_) => {}
+            None => limits
                 .submit(&channel, self.address, self.form.hourly_limit)
-                .map_err(FormError::TooMany)?;
+                .map_err(FormError::TooMany)?,
         }
-        let conversation = self.keep(filled, visitor, key).await?;
+        let conversation = self.keep(filled, visitor, key.clone()).await?;
+        if let Some(key) = key {
+            limits.remember(channel, key, contents);
+        }
         Ok(Received {
             conversation,
             cookie,
@@ -201,7 +205,6 @@ impl Context<'_> {
         key: Option<String>,
     ) -> Result<ConversationId, FormError> {
         let attachments = self.store(filled.files).await?;
-        let fields = filled.fields.clone();
         let is_first = filled
             .contact
             .address
@@ -219,7 +222,7 @@ impl Context<'_> {
                 text: filled.text,
                 fields: filled.fields,
                 attachments: attachments.clone(),
-                external_id: key.clone(),
+                external_id: key,
                 ..NewMessage::default()
             },
             origin: if is_first {
@@ -234,12 +237,12 @@ impl Context<'_> {
             .door
             .ask(Command::Arrived(Box::new(arrival)))
             .await;
-        let (conversation, message, repeated) = match asked {
+        let (conversation, repeated) = match asked {
             Ok(Done::Conversation {
                 conversation,
-                message,
                 repeated,
-            }) => (conversation.id, message, repeated),
+                ..
+            }) => (conversation.id, repeated),
             Ok(Done::Contact(_) | Done::Nothing) => return Err(FormError::Broken),
             Err(refusal) => {
                 self.discard(attachments).await;
@@ -249,16 +252,9 @@ impl Context<'_> {
                 });
             }
         };
-        if let (Some(key), false) = (key, repeated) {
-            let channel = ChannelName::from(self.name);
-            self.forms.limits.remember(channel, key);
-        }
         if repeated {
             // The first one's files are kept already.
             self.discard(attachments).await;
-            if message.is_some_and(|message| message.fields != fields) {
-                return Err(FormError::KeyReused);
-            }
         }
         Ok(conversation)
     }
@@ -392,28 +388,40 @@ impl Context<'_> {
 /// What the client calls a submission, as it is kept: a hash, so that it is short and plain. The key of
 /// a page names it together with its words: whoever goes back, writes something else and sends that,
 /// sends another.
-fn key(headers: &HeaderMap, sent: &Sent) -> Option<String> {
+fn key(headers: &HeaderMap, sent: &Sent, contents: &Fingerprint) -> Option<String> {
     let is_key = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
-    let mut hash = Sha256::new();
     let header = headers.get(IDEMPOTENCY_KEY);
-    if let Some(header) = header.and_then(|key| key.to_str().ok()) {
-        let key = Some(header.trim().trim_matches('"')).filter(is_key)?;
-        hash.update(key.as_bytes());
-    } else {
-        sent.value(KEY).filter(is_key)?;
-        for (name, value) in sent.values.iter().filter(|(name, _)| name != TOKEN) {
-            // Lengths, so that no two of them can be taken for others.
-            for part in [name, value] {
-                hash.update(part.len().to_be_bytes());
-                hash.update(part.as_bytes());
-            }
+    let digest = match header.and_then(|key| key.to_str().ok()) {
+        Some(header) => {
+            let key = Some(header.trim().trim_matches('"')).filter(is_key)?;
+            Sha256::digest(key.as_bytes()).into()
         }
-        for file in &sent.files {
-            hash.update(file.octets.len().to_be_bytes());
-            hash.update(&file.octets);
+        None => {
+            // It is one of the values of which this is a hash.
+            sent.value(KEY).filter(is_key)?;
+            *contents
         }
+    };
+    Some(format!("form-{}", hex(&digest)))
+}
+
+/// A hash of all that was sent but the token, which may be a newer one.
+fn fingerprint(sent: &Sent) -> Fingerprint {
+    let mut hash = Sha256::new();
+    let mut part = |octets: &[u8]| {
+        // Lengths, so that no two of them can be taken for others.
+        hash.update(octets.len().to_be_bytes());
+        hash.update(octets);
+    };
+    for (name, value) in sent.values.iter().filter(|(name, _)| name != TOKEN) {
+        part(name.as_bytes());
+        part(value.as_bytes());
     }
-    Some(format!("form-{}", hex(&hash.finalize())))
+    for file in &sent.files {
+        part(file.field.as_bytes());
+        part(&file.octets);
+    }
+    hash.finalize().into()
 }
 
 /// A name as it stands in a path (RFC 3986 §2.1).
