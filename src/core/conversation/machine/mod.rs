@@ -19,7 +19,9 @@
 
 mod arriving;
 mod calls;
+mod contacts;
 mod keeping;
+mod other_side;
 mod people;
 mod routing;
 #[cfg(test)]

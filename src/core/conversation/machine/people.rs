@@ -1,25 +1,19 @@
-//! What people and programs do: reply, note, assign, close, delete, read; and what customer agents
-//! and visitors do.
+//! What people and programs do: reply, note, assign, close, delete, read.
 
 use super::arriving::{clean, fill, preview};
 use super::{Action, Conversations, Reply, holder, invalid};
-use crate::core::conversation::command::{
-    Actor, AgentReply, Command, ContactChange, NewMessage, Refusal, RefusalKind,
-};
+use crate::core::conversation::command::{Actor, Command, NewMessage, Refusal, RefusalKind};
 use crate::core::conversation::event::{Happening, Outgoing};
 use crate::core::conversation::permission::{
     Act, may, may_change_contacts, may_set_presence, not_found,
 };
 use crate::core::conversation::record::{
-    Assignee, Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord,
-    SeenRecord, Status,
+    Assignee, Author, ConversationRecord, Delivery, MessageKind, SeenRecord, Status,
 };
-use crate::core::id::{ContactId, ConversationId};
+use crate::core::id::ConversationId;
 use crate::core::name::{AgentName, UserName};
 use crate::core::record::{AssignmentRecord, Record};
-use crate::core::routing::Cause;
 use crate::core::snapshot::{Kind, Snapshot};
-use crate::core::text::{LONGEST_SUBJECT, clean_line};
 use crate::core::time::{Now, Wall};
 
 impl Conversations {
@@ -87,19 +81,6 @@ impl Conversations {
                 may_change_contacts(snapshot, &by)?;
                 self.change_contact(change, snapshot, now)
             }
-        }
-    }
-
-    /// The visitor of a chat went: what is written from now on goes by mail, where there is an
-    /// address.
-    fn visitor_left(&mut self, id: ConversationId, now: Now) {
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
-        };
-        let there = !std::mem::replace(&mut held.visitor_gone, true);
-        if there && held.row.kind == Kind::Chat && held.row.status != Status::Closed {
-            let text = "The visitor has left the chat.".to_owned();
-            self.tell(id, Author::Contact, text, now);
         }
     }
 
@@ -387,196 +368,6 @@ impl Conversations {
         Ok(Reply::Nothing)
     }
 
-    /// A message never goes back: what the visitor has seen is not merely sent.
-    fn delivery_changed(
-        &mut self,
-        mut message: MessageRecord,
-        delivery: Delivery,
-        snapshot: &Snapshot,
-        now: Now,
-    ) -> Result<Reply, Refusal> {
-        let row = self.row(message.conversation)?.clone();
-        let (id, failed) = (row.id, matches!(delivery, Delivery::Failed(_)));
-        let rank = |delivery: &Delivery| match delivery {
-            Delivery::None => 0,
-            Delivery::Pending => 1,
-            Delivery::Sent | Delivery::Failed(_) => 2,
-            Delivery::Seen => 3,
-        };
-        if rank(&delivery) < rank(&message.delivery) || delivery == message.delivery {
-            return Ok(Reply::Nothing);
-        }
-        message.delivery = match delivery {
-            Delivery::Failed(why) => Delivery::Failed(clean_line(&why, LONGEST_SUBJECT)),
-            Delivery::None | Delivery::Pending | Delivery::Sent | Delivery::Seen => delivery,
-        };
-        let message = Box::new(message);
-        self.store(Record::Message(message.clone()));
-        let what = Happening::MessageChanged {
-            conversation: Box::new(row.clone()),
-            message: message.clone(),
-        };
-        self.publish(row.inbox, what, now.wall);
-        if failed && row.status != Status::Open {
-            let text = "It is open again: the last answer cannot be delivered.".to_owned();
-            self.set_status(id, Status::Open, Author::Automatic, text, snapshot, now);
-        }
-        Ok(Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        })
-    }
-
-    fn agent_replied(
-        &mut self,
-        id: ConversationId,
-        agent: &AgentName,
-        reply: AgentReply,
-        snapshot: &Snapshot,
-        now: Now,
-    ) -> Result<Reply, Refusal> {
-        let row = self.row(id)?.clone();
-        if row.assignee != Some(Assignee::CustomerAgent(agent.clone()))
-            || row.status == Status::Closed
-        {
-            return Err(Refusal {
-                kind: RefusalKind::Conflict,
-                text: format!("The conversation {id} is not with the customer agent {agent}."),
-            });
-        }
-        match reply {
-            AgentReply::Says(text) => {
-                let message = clean(NewMessage {
-                    text,
-                    ..NewMessage::default()
-                });
-                refuse_empty(&message)?;
-                let outgoing = self.way_out(&row)?;
-                self.edit(id, |row| {
-                    row.last_message = now.wall;
-                    row.preview = preview(&message);
-                    row.awaits_reply_since = None;
-                });
-                let author = Author::CustomerAgent(agent.clone());
-                let mut record = self.blank(id, MessageKind::Sent, author, now.wall);
-                record.author_name = agent_name(agent, snapshot);
-                record.delivery = Delivery::Pending;
-                let message = self.add(fill(record, message), Some(outgoing));
-                self.arm_idle(id, snapshot, now, now);
-                Ok(Reply::Conversation {
-                    id,
-                    message: Some(message),
-                    repeated: false,
-                })
-            }
-            AgentReply::HandsOver { code, reason } => {
-                let reason = clean_line(&reason, LONGEST_SUBJECT);
-                let code = clean_line(&code, LONGEST_SUBJECT);
-                let name = agent_name(agent, snapshot);
-                let text = format!("{name} hands over ({code}): {reason}");
-                self.tell(id, Author::CustomerAgent(agent.clone()), text, now);
-                self.hand_over(id, snapshot, now);
-                Ok(Reply::Conversation {
-                    id,
-                    message: None,
-                    repeated: false,
-                })
-            }
-        }
-    }
-
-    /// The customer agent is done with it: routing goes on with the rule's next step.
-    pub(super) fn hand_over(&mut self, id: ConversationId, snapshot: &Snapshot, now: Now) {
-        // The customer waits for people from now on, whatever the agent said last.
-        self.edit(id, |row| {
-            row.awaits_reply_since = row.awaits_reply_since.or(Some(now.wall));
-            if let Some(progress) = &mut row.progress {
-                progress.handed_over(now);
-            }
-        });
-        self.ask(id, Some(Cause::HandedOver), snapshot, now);
-    }
-
-    fn change_contact(
-        &mut self,
-        change: ContactChange,
-        snapshot: &Snapshot,
-        now: Now,
-    ) -> Result<Reply, Refusal> {
-        match change {
-            ContactChange::Put(wanted) => {
-                let known = self.contacts.contact(wanted.id);
-                let before = known.and_then(|contact| contact.owner.clone());
-                if let Some(owner) = &wanted.owner
-                    && before.as_ref() != Some(owner)
-                    && snapshot.user(owner).is_none()
-                {
-                    return Err(invalid(&format!("There is no user {owner:?} to own it.")));
-                }
-                let record = self.contacts.put(*wanted, &mut self.random, now.wall)?;
-                self.contact_changed(record.clone(), now);
-                self.rename(record.id, record.id, &record, now);
-                Ok(Reply::Contact(Box::new(record)))
-            }
-            ContactChange::Merge(into, from) => {
-                let (kept, lost) = self.contacts.merge(into, from, now.wall)?;
-                self.contact_changed(kept.clone(), now);
-                self.contact_changed(lost, now);
-                self.rename(from, into, &kept, now);
-                Ok(Reply::Contact(Box::new(kept)))
-            }
-            ContactChange::Delete(id) => {
-                let record = self.contacts.delete(id, now.wall)?;
-                self.contact_changed(record.clone(), now);
-                for conversation in self.conversations_of(id) {
-                    let row = self.edit(conversation, |row| {
-                        row.contact = None;
-                        row.found_by = None;
-                    });
-                    if let Some(row) = row {
-                        self.changed(row, now);
-                    }
-                }
-                Ok(Reply::Contact(Box::new(record)))
-            }
-        }
-    }
-
-    /// A contact was made or changed: kept and told.
-    pub(super) fn contact_changed(&mut self, record: ContactRecord, now: Now) {
-        let record = Box::new(record);
-        self.store(Record::Contact(record.clone()));
-        self.publish(None, Happening::Contact(record), now.wall);
-    }
-
-    /// Conversations of a contact follow its new name, and into the contact that it was merged into.
-    fn rename(&mut self, from: ContactId, into: ContactId, contact: &ContactRecord, now: Now) {
-        for id in self.conversations_of(from) {
-            let Some(row) = self.held.get(&id).map(|held| &held.row) else {
-                continue;
-            };
-            let named = contact.name.is_empty() || row.contact_name == contact.name;
-            if named && from == into {
-                continue;
-            }
-            let row = self.edit(id, |row| {
-                row.contact = Some(into);
-                if !contact.name.is_empty() {
-                    row.contact_name.clone_from(&contact.name);
-                }
-            });
-            if let Some(row) = row {
-                self.changed(row, now);
-            }
-        }
-    }
-
-    fn conversations_of(&self, contact: ContactId) -> Vec<ConversationId> {
-        let ids = self.by_contact.get(&contact).into_iter().flatten();
-        ids.copied().collect()
-    }
-
     /// A sentence in the conversation about what happened.
     pub(super) fn tell(&mut self, id: ConversationId, author: Author, text: String, now: Now) {
         let mut record = self.blank(id, MessageKind::Event, author, now.wall);
@@ -584,7 +375,7 @@ impl Conversations {
         self.add(record, None);
     }
 
-    fn row(&self, id: ConversationId) -> Result<&ConversationRecord, Refusal> {
+    pub(super) fn row(&self, id: ConversationId) -> Result<&ConversationRecord, Refusal> {
         let held = self.held.get(&id).ok_or_else(|| not_found(id))?;
         Ok(&held.row)
     }
@@ -666,7 +457,7 @@ impl Conversations {
 }
 
 /// What is neither text nor file is no message.
-fn refuse_empty(message: &NewMessage) -> Result<(), Refusal> {
+pub(super) fn refuse_empty(message: &NewMessage) -> Result<(), Refusal> {
     if message.text.is_empty() && message.attachments.is_empty() {
         return Err(invalid("The message is empty."));
     }
@@ -713,7 +504,7 @@ pub(super) fn called(assignee: &Assignee, snapshot: &Snapshot) -> String {
     }
 }
 
-fn agent_name(agent: &AgentName, snapshot: &Snapshot) -> String {
+pub(super) fn agent_name(agent: &AgentName, snapshot: &Snapshot) -> String {
     match snapshot.customer_agent(agent) {
         Some(agent) => agent.display_name.clone(),
         None => agent.to_string(),
