@@ -1,11 +1,13 @@
 //! Gives HTTP what it needs of the other parts, and does for it what only the daemon can.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
+use super::load::change_rule;
 use crate::chat::{Archive, Chat};
 use crate::core::snapshot::Snapshot;
 use crate::form;
@@ -25,6 +27,7 @@ pub(super) const OWN_QUESTIONS: u64 = 1 << 63;
 
 /// Starts HTTP where the configuration says so.
 pub(super) fn start(
+    config: &Path,
     snapshot: &Snapshot,
     door: &Door,
     webhooks: Webhooks,
@@ -41,10 +44,15 @@ pub(super) fn start(
         .build()
         .context("starting a runtime")?;
     let readers = opening.block_on(Readers::open(database, CONNECTIONS))?;
+    let directory = config.to_owned();
     let services = Services {
         door: door.clone(),
         readers: readers.clone(),
         webhooks,
+        config: config.to_owned(),
+        change_rule: Box::new(move |channel, rule, change| {
+            change_rule(&directory, channel, rule, change)
+        }),
         daemon,
         conditions,
     };

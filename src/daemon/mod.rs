@@ -160,7 +160,14 @@ impl Daemon {
         let told = (reports, reported);
         let mail = Mail::start(&snapshot, &door, database, &data, &mailer, told)?;
         let conditions = Box::new(mail.conditions());
-        let (http, asks) = http::start(&snapshot, &door, webhooks, &figures, conditions)?;
+        let (http, asks) = http::start(
+            &options.config,
+            &snapshot,
+            &door,
+            webhooks,
+            &figures,
+            conditions,
+        )?;
         let outputs = Outputs::new(
             &snapshot,
             media,

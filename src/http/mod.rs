@@ -37,7 +37,7 @@ pub use figures::Figures;
 pub use problem::{HttpError, Problem, SCOPES, scope_name};
 pub use routes::Declared;
 pub use server::Server;
-pub use services::{Ask, Condition, Reloaded, Services};
+pub use services::{Ask, ChangeRule, Condition, Reloaded, Services};
 
 use events::Events;
 use once::Once;

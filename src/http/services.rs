@@ -1,12 +1,16 @@
 //! What HTTP is given: the door to the engine, and what only the daemon can do. The daemon fills it
 //! in, so that HTTP names no other edge but those that it reads from.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
 use super::HttpError;
+use crate::config::edit::{Changed, EditError, RuleChange};
 use crate::core::record::Record;
+use crate::core::snapshot::RuleName;
 use crate::engine::Status;
 use crate::inbox::Door;
 use crate::store::Readers;
@@ -52,6 +56,10 @@ pub struct Condition {
     pub reason: String,
 }
 
+/// Changes a rule of a channel in the files of the configuration.
+pub type ChangeRule =
+    Box<dyn Fn(&str, RuleName, &RuleChange) -> Result<Changed, EditError> + Send + Sync>;
+
 /// What HTTP is given. The store is asked by itself; whatever the daemon's loop does is asked of that.
 pub struct Services {
     /// To the engine.
@@ -60,6 +68,10 @@ pub struct Services {
     pub readers: Readers,
     /// To webhooks and their dead letters.
     pub webhooks: Webhooks,
+    /// The directory of the configuration.
+    pub config: PathBuf,
+    /// Changes a rule.
+    pub change_rule: ChangeRule,
     /// To the daemon's loop.
     pub daemon: mpsc::Sender<Ask>,
     /// How the edges are, besides what the engine's status says: store, mailboxes.

@@ -351,3 +351,64 @@ async fn figures_are_told_to_who_may_read_them() {
         403
     );
 }
+
+#[tokio::test]
+async fn a_rule_is_changed_in_its_file_with_its_comments_and_is_in_force() {
+    let house = House::open().await;
+    let channel = "# Who answers what comes by this form.\n[[channel]]\nname = \"ask\"\nkind = \"form\"\ninbox = \"customers\"\nminimum_fill_seconds = 0\n[[channel.field]]\nname = \"message\"\ntype = \"multiline\"\nrequired = true\n[channel.assign] # for now\nto = \"nobody\"\n";
+    std::fs::write(house.path("ask.toml"), channel).unwrap();
+    let dora = house.sign_in("dora").await;
+    dora.post("/api/v1/reload", &json!({})).await.json().await;
+    let read = dora.get("/api/v1/channels/ask/rules").await.json().await;
+    assert_eq!(read["rules"]["assign"], json!({ "to": "nobody" }));
+    let path = "/api/v1/channels/ask/rules/assign";
+    let wanted = json!({ "version": read["version"], "rule": { "users": ["anna"] } });
+    let changed = dora.send(Method::PUT, path, &wanted).await.json().await;
+    assert_eq!(
+        (&changed["changed"], &changed["reload"]["errors"]),
+        (&json!(true), &json!([]))
+    );
+    let text = std::fs::read_to_string(house.path("ask.toml")).unwrap();
+    assert!(
+        text.contains("# Who answers") && text.contains("\"anna\""),
+        "{text}"
+    );
+    let url = format!("{}/f/ask", house.url);
+    let request = house
+        .client
+        .post(url)
+        .json(&json!({ "message": "Who answers?" }));
+    let sent = request
+        .header("accept", "application/json")
+        .send()
+        .await
+        .unwrap();
+    assert!(sent.status().is_success());
+    wait_for("Anna's conversation", async || {
+        let mine = dora
+            .get("/api/v1/conversations?assignee=anna")
+            .await
+            .json()
+            .await;
+        mine["items"].get(0).cloned()
+    })
+    .await;
+
+    let late = dora.send(Method::PUT, path, &wanted).await;
+    assert_eq!(late.reason(), (409, "conflict".to_owned()));
+    let wrong = json!({ "rule": { "users": ["nobody-here"] } });
+    let refused = dora.send(Method::PUT, path, &wrong).await;
+    assert_eq!(refused.reason(), (422, "invalid".to_owned()));
+    assert_eq!(
+        std::fs::read_to_string(house.path("ask.toml")).unwrap(),
+        text
+    );
+    let other = dora
+        .send(Method::PUT, "/api/v1/channels/ask/rules/nonsense", &wrong)
+        .await;
+    assert_eq!(other.reason().0, 404);
+    for asker in [house.sign_in("anna").await, house.as_token("all")] {
+        let refused = asker.send(Method::PUT, path, &wanted).await;
+        assert_eq!(refused.reason(), (403, "forbidden".to_owned()));
+    }
+}

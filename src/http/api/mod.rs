@@ -12,6 +12,7 @@ mod page;
 mod presence;
 mod prompts;
 mod routing;
+mod rules;
 mod voicemails;
 mod webhooks;
 
@@ -28,6 +29,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = configuration::add(routes);
     let routes = hours::add(routes);
     let routes = calls::add(routes);
+    let routes = rules::add(routes);
     let routes = contacts::add(routes);
     let routes = webhooks::add(routes);
     let routes = prompts::add(routes);
