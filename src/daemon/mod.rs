@@ -306,6 +306,8 @@ impl Daemon {
         match ask {
             Ask::Keep(record) => self.outputs.keep(*record),
             Ask::KeepAndTell(record, told) => self.outputs.keep_and_tell(*record, told),
+            Ask::Stored(told) => self.outputs.tell_stored(told),
+            Ask::Readable(told) => self.outputs.tell_readable(told),
             Ask::Status(answer) => {
                 self.asked = self.asked.wrapping_add(1);
                 let question = http::OWN_QUESTIONS | self.asked;

@@ -162,6 +162,9 @@ impl Outputs {
 
     /// HTTP waits for the answer to this question, whose number no command uses.
     pub(super) fn awaits_status(&mut self, question: u64, answer: oneshot::Sender<Box<Status>>) {
+        let waiting =
+            |inputs: &mpsc::Sender<Input>| inputs.max_capacity().saturating_sub(inputs.capacity());
+        self.figures.queue("engine", waiting(&self.inputs));
         self.questions.insert(question, answer);
     }
 
@@ -191,11 +194,28 @@ impl Outputs {
     /// Like [`Outputs::keep`]; `told` is told once the record can be read.
     pub(super) fn keep_and_tell(&self, record: Record, told: oneshot::Sender<()>) {
         self.keep(record);
+        self.tell_readable(told);
+    }
+
+    /// Told once what was kept so far can be read.
+    pub(super) fn tell_readable(&self, told: oneshot::Sender<()>) {
         let tell = move || {
             // Whoever asked may be gone.
             let _ = told.send(());
         };
         if !self.store.then_applied(tell) {
+            error!("the disk is too slow for the journal: an answer is lost");
+        }
+    }
+
+    /// Told once what was kept so far stands on the disk.
+    pub(super) fn tell_stored(&self, told: oneshot::Sender<u64>) {
+        let lost = self.store.lost();
+        let tell = move || {
+            // Whoever asked may be gone.
+            let _ = told.send(lost);
+        };
+        if !self.store.then(tell) {
             error!("the disk is too slow for the journal: an answer is lost");
         }
     }

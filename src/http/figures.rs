@@ -33,6 +33,9 @@ const LOSS: &[f64] = &[0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0];
 /// Upper bounds of jitter, in seconds.
 const JITTER: &[f64] = &[0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2];
 
+/// What jitter is counted in: the timestamps of G.711.
+const TIMESTAMPS_A_SECOND: f64 = 8_000.0;
+
 /// Calls in progress whose beginning is remembered; each is some 50 octets.
 const CALLS: usize = 10_000;
 
@@ -272,6 +275,8 @@ impl Figures {
             let share = counters.lost as f64 / expected as f64;
             self.histogram("ringdesk_media_loss_ratio", &[])
                 .record(share);
+            self.histogram("ringdesk_media_jitter_seconds", &[])
+                .record(f64::from(counters.jitter) / TIMESTAMPS_A_SECOND);
         }
     }
 

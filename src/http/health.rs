@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::routes::Routes;
 use super::{App, Condition, HttpError, Needs};
+use crate::clock;
 use crate::core::snapshot::Scope;
 
 /// How long the engine may take to say how it is: calls are answered within milliseconds.
@@ -86,7 +87,20 @@ async fn conditions(app: &App) -> Vec<Condition> {
         vital,
         reason: reason.unwrap_or_default(),
     };
-    let status = tokio::time::timeout(PATIENCE, app.services.status()).await;
+    let stored = tokio::time::timeout(PATIENCE, app.services.stored());
+    let status = tokio::time::timeout(PATIENCE, app.services.status());
+    let (stored, status) = tokio::join!(stored, status);
+    let journal = match stored {
+        Ok(Ok(0)) => None,
+        Ok(Ok(lost)) => Some((false, format!("{lost} records were lost since the start"))),
+        Ok(Err(_)) | Err(_) => Some((
+            true,
+            "the journal is not written: look at the disk".to_owned(),
+        )),
+    };
+    let is_vital = journal.as_ref().is_none_or(|(vital, _)| *vital);
+    let reason = journal.map(|(_, reason)| reason);
+    conditions.push(condition("store".to_owned(), is_vital, reason));
     let Ok(Ok(status)) = status else {
         let reason = "the engine does not answer: SIP is not served".to_owned();
         conditions.push(condition("sip".to_owned(), true, Some(reason)));
@@ -109,10 +123,28 @@ async fn conditions(app: &App) -> Vec<Condition> {
     (status = 200, description = "In the text format of Prometheus", body = String),
 ))]
 async fn metrics(State(app): State<App>) -> Result<Response, HttpError> {
+    let began = clock::mono();
+    let readable = tokio::time::timeout(PATIENCE, app.services.readable());
+    let (readable, lost) = tokio::join!(readable, app.services.stored());
+    // Where the database does not keep up, it is at least so far behind.
+    let lag = match readable {
+        Ok(Ok(())) => clock::mono().since(began),
+        Ok(Err(_)) | Err(_) => PATIENCE,
+    };
+    app.figures.store(lag, lost.unwrap_or_default());
+    app.figures.queue("commands", app.services.door.waiting());
+    app.figures.queue("http", app.services.waiting());
+    for webhook in app
+        .blocking(|app| Ok(app.services.webhooks.status()))
+        .await?
+    {
+        let queue = format!("webhook {}", webhook.name);
+        app.figures.queue(&queue, webhook.waiting);
+    }
     if let Ok(status) = app.services.status().await {
         app.figures.status(&status);
     }
-    for condition in (app.services.conditions)() {
+    for condition in conditions(&app).await {
         app.figures.condition(&condition);
     }
     let kind = [(

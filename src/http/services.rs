@@ -23,6 +23,10 @@ pub enum Ask {
     Keep(Box<Record>),
     /// To keep a record, and to answer once it can be read.
     KeepAndTell(Box<Record>, oneshot::Sender<()>),
+    /// To tell when what was kept so far stands on the disk, and how many records were lost.
+    Stored(oneshot::Sender<u64>),
+    /// To tell when what was kept so far can be read.
+    Readable(oneshot::Sender<()>),
     /// How calls, trunks and phones are.
     Status(oneshot::Sender<Box<Status>>),
     /// To read the configuration again.
@@ -90,6 +94,22 @@ impl Services {
     pub(super) async fn keep_and_wait(&self, record: Record) -> Result<(), HttpError> {
         self.ask(|told| Ask::KeepAndTell(Box::new(record), told))
             .await
+    }
+
+    /// How many records were lost, once what was kept so far stands on the disk.
+    pub(super) async fn stored(&self) -> Result<u64, HttpError> {
+        self.ask(Ask::Stored).await
+    }
+
+    /// Waits until what was kept so far can be read.
+    pub(super) async fn readable(&self) -> Result<(), HttpError> {
+        self.ask(Ask::Readable).await
+    }
+
+    /// Questions that wait for the daemon's loop.
+    pub(super) fn waiting(&self) -> usize {
+        let daemon = &self.daemon;
+        daemon.max_capacity().saturating_sub(daemon.capacity())
     }
 
     /// How calls, trunks and phones are.

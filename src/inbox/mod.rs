@@ -88,6 +88,12 @@ impl Door {
         answered.await.unwrap_or_else(|_| Err(busy()))
     }
 
+    /// Commands that wait for the engine.
+    pub fn waiting(&self) -> usize {
+        let commands = &self.commands;
+        commands.max_capacity().saturating_sub(commands.capacity())
+    }
+
     /// Everything that happens from now on. A listener that falls behind is told how much it missed.
     pub fn events(&self) -> broadcast::Receiver<Published> {
         self.events.subscribe()

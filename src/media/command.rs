@@ -236,4 +236,6 @@ pub struct MediaCounters {
     pub foreign: u64,
     /// Packets dropped because they were no RTP that was agreed on.
     pub malformed: u64,
+    /// The jitter of what came last (RFC 3550 §A.8), in units of 1/8000 s.
+    pub jitter: u32,
 }

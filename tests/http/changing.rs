@@ -342,6 +342,11 @@ async fn figures_are_told_to_who_may_read_them() {
         "route=\"/f/{name}\"",
         "ringdesk_calls_in_progress 0",
         "ringdesk_configuration_version 1",
+        "ringdesk_store_lag_seconds ",
+        "ringdesk_store_lost_records 0",
+        "ringdesk_queue_depth{queue=\"engine\"} ",
+        "ringdesk_up{what=\"sip\"} 1",
+        "ringdesk_up{what=\"store\"} 1",
     ] {
         assert!(figures.contains(part), "{part}: {figures}");
     }

@@ -387,6 +387,7 @@ impl MediaLeg {
         MediaCounters {
             sent: self.outgoing.packets(),
             lost: self.lost_earlier + lost,
+            jitter: self.reception.as_ref().map_or(0, Reception::jitter),
             ..self.counters
         }
     }

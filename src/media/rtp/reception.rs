@@ -79,10 +79,15 @@ impl Reception {
             fraction_lost: fraction.min(255) as u8,
             lost: self.lost().min(0x7f_ffff) as u32,
             highest: (self.highest & 0xffff_ffff) as u32,
-            jitter: self.jitter >> 4,
+            jitter: self.jitter(),
             last_sender_report: 0,
             since_sender_report: 0,
         }
+    }
+
+    /// The jitter at this moment (RFC 3550 §A.8), in units of the clock of timestamps.
+    pub fn jitter(&self) -> u32 {
+        self.jitter >> 4
     }
 
     fn expected(&self) -> u64 {
