@@ -197,7 +197,8 @@ impl Asker {
             (Some(session), _) => {
                 let lasts = app.sessions.lasts(&session.key, clock::wall());
                 let user = snapshot.user(self.user.as_ref()?)?;
-                lasts.then(|| Asker {
+                let same = user.password_hash == session.password;
+                (lasts && same).then(|| Asker {
                     role: user.role,
                     ..self.clone()
                 })
@@ -468,6 +469,7 @@ mod tests {
             user: "anna".into(),
             expires: crate::core::time::Wall::from_seconds(0),
             csrf: "secret".to_owned(),
+            password: None,
         };
         let check = |method: Method, headers: &[(&'static str, &'static str)]| {
             let headers = headers

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::token::hex;
 use crate::core::conversation::SessionRecord;
 use crate::core::name::UserName;
-use crate::core::snapshot::{Snapshot, User};
+use crate::core::snapshot::{Secret, Snapshot, User};
 use crate::core::time::Wall;
 
 /// Sessions of one user: devices and browsers; beyond it the one that was not used for longest ends.
@@ -59,6 +59,8 @@ pub struct Session {
     pub expires: Wall,
     /// What unsafe requests must carry.
     pub csrf: String,
+    /// The hash of the password that it was begun with.
+    pub password: Option<Secret>,
 }
 
 impl Sessions {
@@ -138,6 +140,7 @@ impl Sessions {
             csrf: csrf_of(cookie),
             user: record.user.clone(),
             expires: record.expires,
+            password: user.password_hash.clone(),
             key,
         };
         Some((session, renewed))
@@ -220,7 +223,6 @@ pub fn is_csrf(session: &Session, presented: &str) -> bool {
 mod tests {
     use super::*;
     use crate::core::sample;
-    use crate::core::snapshot::Secret;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
