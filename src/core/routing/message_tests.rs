@@ -545,9 +545,7 @@ fn who_is_away_outside_own_hours_out_of_office_or_full_is_told_with_the_reason()
         Kind::Chat,
         vec![to(&["anna", "bjorn", "carl", "dora", "eva"])],
     );
-    for name in ["eva"] {
-        add(&mut office.users, crate::core::sample::user(name));
-    }
+    add(&mut office.users, crate::core::sample::user("eva"));
     add(
         &mut office.schedules,
         std::sync::Arc::new(hours("evening", &["16:00-22:00"], vec![])),
