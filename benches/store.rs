@@ -304,7 +304,7 @@ fn contact(n: u128) -> ContactRecord {
 }
 
 fn conversation(n: u128) -> ConversationRecord {
-    let closed = n % 10 != 0;
+    let closed = !n.is_multiple_of(10);
     ConversationRecord {
         id: ConversationId(Uuid::from_u128(n + 1)),
         revision: 1,
@@ -325,7 +325,7 @@ fn conversation(n: u128) -> ConversationRecord {
         preview: "Hello, where is my parcel?".to_owned(),
         awaits_reply_since: None,
         replied: closed,
-        assignee: (n % 20 != 0).then(|| Assignee::User(user(n / 10))),
+        assignee: (!n.is_multiple_of(20)).then(|| Assignee::User(user(n / 10))),
         assigned: Some(at(n)),
         unassigned: None,
         decision: None,
