@@ -117,11 +117,14 @@ impl Intake {
         );
         let done = self.0.door.ask(Command::Arrived(Box::new(arrival))).await;
         match done {
-            Ok(Done::Conversation { repeated: true, .. }) => {
+            Ok(Done::Conversation {
+                repeated: false, ..
+            }) => Ok(()),
+            // It was taken in meanwhile: these files are nobody's.
+            Ok(Done::Conversation { repeated: true, .. } | Done::Contact(_) | Done::Nothing) => {
                 self.discard(stored).await;
                 Ok(())
             }
-            Ok(_) => Ok(()),
             Err(refusal) => {
                 self.discard(stored).await;
                 Err(match refusal.kind {

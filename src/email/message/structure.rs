@@ -10,8 +10,8 @@ use super::fields::{Fields, line, split};
 use super::names::{beginning, file_name, one_line};
 use super::{Attachment, Bounce, Forwarded, decode, html, quoted};
 
-/// Parts of one message.
-const PARTS: usize = 300;
+/// Parts of one message. Each may be a file, of which a message in a conversation has 100.
+const PARTS: usize = 100;
 
 /// Parts within parts.
 const DEPTH: usize = 20;
@@ -113,9 +113,14 @@ impl Kind {
         file_name(named.or_else(|| self.parameter("name"))?)
     }
 
-    fn is_attached(&self) -> bool {
+    /// A text with a name beside others is a file; alone, it is what is to be read.
+    fn is_attached(&self, parent: Parent) -> bool {
         let disposition = self.disposition.as_ref().map(ContentType::ctype);
-        disposition == Some("attachment") || (self.file_name().is_some() && self.main != "text")
+        let beside_others = match parent {
+            Parent::Message | Parent::Alternative | Parent::Digest => false,
+            Parent::Mixed | Parent::Related | Parent::Report => true,
+        };
+        disposition == Some("attachment") || (self.file_name().is_some() && beside_others)
     }
 
     /// `image/png`; what is no type is told as such.
@@ -159,7 +164,7 @@ impl Found {
                 let (octets, _) = self.decoded(fields, body);
                 bounce::read_original(&mut self.bounce, &split(&octets).0);
             }
-            ("text", "plain" | "html") if !kind.is_attached() => {
+            ("text", "plain" | "html") if !kind.is_attached(place.parent) => {
                 self.visit_text(&kind, fields, body);
             }
             (_, _) => {

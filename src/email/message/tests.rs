@@ -57,6 +57,19 @@ fn text_and_html_with_an_image_and_an_attachment() {
 }
 
 #[test]
+fn a_text_with_a_name_is_a_file_unless_it_is_alone() {
+    let mail = mail(
+        "From: a@x.no\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nSee the log.\n--b\n\
+         Content-Type: text/plain; name=\"log.txt\"\nContent-Disposition: inline\n\nERROR\n--b--\n",
+    );
+    assert_eq!(mail.text, "See the log.");
+    assert_eq!(mail.attachments[0].name, "log.txt");
+    assert_eq!(mail.attachments[0].octets, b"ERROR");
+    let alone = "From: a@x.no\nContent-Type: text/plain; name=body.txt\n\nHello";
+    assert_eq!(super::tests::mail(alone).text, "Hello");
+}
+
+#[test]
 fn html_alone_has_text_beside_it() {
     let mail = mail("From: a@x.no\nContent-Type: text/html\n\n<p>One</p><p>Two</p>");
     assert_eq!(mail.text, "One\n\nTwo");
@@ -155,7 +168,7 @@ fn a_mail_without_end_has_limits() {
         "--b\nContent-Type: image/png\n\nx\n".repeat(5_000)
     );
     let mail = self::mail(&parts);
-    assert!(mail.attachments.len() <= 302);
+    assert!(mail.attachments.len() <= 102);
     assert_eq!(mail.problems, ["it has too many parts"]);
 
     let mut deep = String::from("From: a@x.no\n");

@@ -1,6 +1,7 @@
 //! Dovecot from Debian: mailboxes of example.com on loopback ports, in a directory of its own.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -232,9 +233,37 @@ impl Drop for Dovecot {
     }
 }
 
-/// No server that checks tokens: every token is refused, which is what the tests look at.
+/// The access token that is valid, for anna.
+pub const TOKEN: &str = "ya29.valid";
+
+/// Where Dovecot asks whose a token is: a server that knows one.
 fn oauth2() -> String {
-    "tokeninfo_url = http://127.0.0.1:1/?t=\nintrospection_mode = get\n".to_owned()
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0u8; 4_096];
+            let read = stream.read(&mut request).unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..read]);
+            let known = request.contains(&format!("t={TOKEN} "))
+                || request.contains(&format!("Bearer {TOKEN}\r"));
+            let (status, body) = match known {
+                true => ("200 OK", r#"{"username":"anna","active":"true"}"#),
+                false => ("401 Unauthorized", "{}"),
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!(
+        "tokeninfo_url = http://127.0.0.1:{port}/?t=\nusername_attribute = username\n\
+         active_attribute = active\nactive_value = true\ntimeout_msecs = 5000\n"
+    )
 }
 
 /// A certificate for `localhost`, made now and trusted by nobody.

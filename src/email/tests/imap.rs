@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::dovecot::Dovecot;
+use super::dovecot::{Dovecot, TOKEN};
 use super::world::World;
 use super::{answer, mail, mailbox, wait_for};
 use crate::core::conversation::{Delivery, Origin};
@@ -204,6 +204,25 @@ fn tls_and_starttls_need_a_certificate_that_is_trusted() {
     world.support(|it| it.mailboxes = vec![tls]);
     world.reload();
     world.wait_for_trouble("certificate not valid for name");
+}
+
+#[test]
+fn a_token_file_opens_a_mailbox_and_is_read_anew_when_it_has_changed() {
+    let Some(server) = Dovecot::start() else {
+        return;
+    };
+    let mut oauth2 = mailbox(&server, "anna");
+    let mut world = World::new();
+    let token = world.directory.path().join("token");
+    std::fs::write(&token, "ya29.expired\n").unwrap();
+    oauth2.login = MailboxLogin::OAuth2(token.clone());
+    world.support(|it| it.mailboxes = vec![oauth2]);
+    server.deliver("anna", &mail(1));
+    world.start();
+    world.wait_for_trouble("the OAuth2 login of anna was refused");
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    world.wait_for(1);
+    server.wait_until_seen("anna", 1);
 }
 
 #[test]
