@@ -262,7 +262,7 @@ mod tests {
         assert!(find(&sample::snapshot(vec![], vec![], vec![])).is_none());
         let (found, _) = find(&before).unwrap();
         assert_eq!(sessions.end(&found.key, at(2)).unwrap().expires, at(2));
-        assert!(find(&before).is_none());
+        assert!(sessions.find(&begun.cookie, &before, DAY, at(2)).is_none());
         assert!(!sessions.lasts(&found.key, at(2)));
     }
 

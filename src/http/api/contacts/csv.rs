@@ -189,6 +189,7 @@ fn read(octets: &[u8]) -> Result<Vec<Line>, HttpError> {
     let head = reader.headers().map_err(unread)?.clone();
     let columns = columns(&head)?;
     let mut lines = Vec::new();
+    let (mut counted, mut line) = (0, 1);
     for record in reader.records() {
         let record = record.map_err(unread)?;
         if lines.len() >= MOST {
@@ -196,9 +197,20 @@ fn read(octets: &[u8]) -> Result<Vec<Line>, HttpError> {
                 "A file has {MOST} contacts at most: send the rest in others."
             )));
         }
+        // Where a record begins is told before the end of the line above it.
+        let begins = record.position().map_or(0, csv::Position::byte);
+        let begins = usize::try_from(begins).unwrap_or(usize::MAX);
+        let rest = octets.get(begins..).unwrap_or_default();
+        let ends = rest
+            .iter()
+            .take_while(|octet| matches!(octet, b'\r' | b'\n'));
+        let begins = begins.saturating_add(ends.count());
+        let between = octets.get(counted..begins).unwrap_or_default();
+        line += between.iter().filter(|octet| **octet == b'\n').count() as u64;
+        counted = begins;
         let cells = columns.iter().zip(record.iter());
         lines.push(Line {
-            place: record.position().map_or(0, csv::Position::line),
+            place: line,
             cells: cells
                 .map(|(column, cell)| (*column, fused(cell).to_owned()))
                 .collect(),
