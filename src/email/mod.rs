@@ -76,6 +76,9 @@ pub struct Found {
 /// What a question to the store comes to; errors are the store's words.
 pub type Answer<T> = BoxFuture<'static, Result<T, String>>;
 
+/// Finds a message by its name elsewhere.
+pub type Named = dyn Fn(Option<ChannelName>, String) -> Answer<Option<Found>> + Send + Sync;
+
 /// Questions to the store.
 #[derive(Clone)]
 pub struct Records {
@@ -86,7 +89,7 @@ pub struct Records {
     pub message_of: Arc<dyn Fn(MessageId) -> Answer<Option<Found>> + Send + Sync>,
     /// The message of that name elsewhere ([`MessageRecord::external_id`]), in that channel or, the
     /// latest, in any.
-    pub message: Arc<dyn Fn(Option<ChannelName>, String) -> Answer<Option<Found>> + Send + Sync>,
+    pub message: Arc<Named>,
     /// The last message that came from outside in a conversation.
     pub last_received: Arc<dyn Fn(ConversationId) -> Answer<Option<MessageRecord>> + Send + Sync>,
     /// Replies of email and form conversations that are on their way, the oldest first.

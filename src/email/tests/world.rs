@@ -36,6 +36,9 @@ struct Store {
     changes: Vec<(MessageId, Delivery)>,
 }
 
+/// A letter, and whose it is.
+type Queued = (Option<ChannelName>, Letter);
+
 pub struct World {
     pub directory: tempfile::TempDir,
     pub snapshot: Snapshot,
@@ -45,7 +48,7 @@ pub struct World {
     pub mute: Arc<AtomicBool>,
     /// The engine is too busy.
     pub busy: Arc<AtomicBool>,
-    letters: Arc<Mutex<Vec<(Option<ChannelName>, Letter)>>>,
+    letters: Arc<Mutex<Vec<Queued>>>,
     reports: Option<mpsc::Sender<Report>>,
     pub door: Option<Door>,
     pub email: Option<Email>,
