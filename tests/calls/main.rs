@@ -3,11 +3,18 @@
 
 mod answered;
 mod baresip;
+#[path = "../../src/email/tests/dovecot.rs"]
+#[expect(dead_code, reason = "what only tests of the mailbox itself need")]
+mod dovecot;
+mod everything;
 mod external;
 mod forged;
 mod hours;
 mod ipv6;
 mod load;
+#[path = "../operating/mail_server.rs"]
+#[expect(dead_code, reason = "what only tests of notices need")]
+mod mail_server;
 mod media;
 mod nat;
 mod operations;
@@ -15,3 +22,10 @@ mod ringing;
 mod support;
 mod tcp;
 mod unanswered;
+
+use support::wait::until as wait_for;
+
+/// Where the mail servers look for patience.
+mod house {
+    pub(super) use super::wait_for;
+}

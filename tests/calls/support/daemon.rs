@@ -47,6 +47,7 @@ country = "NO"
 name = "anna"
 display_name = "Anna Berg"
 seat = "service"
+role = "admin"
 sip_password_file = "secrets/anna"
 [[user]]
 name = "bjorn"

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub mod api;
 pub mod cast;
 pub mod daemon;
 pub mod line;
