@@ -159,12 +159,15 @@ impl Conversations {
         let row = self.new_row(id, channel, &said, now);
         let address = row.contact_address.clone();
         self.hold(row.clone(), Opening::default());
+        let message = Box::new(self.received(id, said, address.as_deref(), now));
+        self.remember(&channel.name, &message);
+        // The message first: what stops in between leaves no conversation without one, and whoever
+        // brought the message brings it again.
+        self.store(Record::Message(message.clone()));
         self.store(Record::Item(Box::new(row.clone())));
         let inbox = row.inbox.clone();
         self.publish(inbox, Happening::Created(Box::new(row)), now.wall);
-        let message = self.received(id, said, address.as_deref(), now);
-        self.remember(&channel.name, &message);
-        let message = self.add(message, None);
+        self.tell_of(&message, None);
         let mails_owner = channel.form().is_some_and(|form| form.mail_owner);
         if let Some(held) = self.held.get_mut(&id) {
             held.opening = Some(Opening {

@@ -313,18 +313,25 @@ impl Conversations {
     /// Keeps a message, and tells of it with the conversation as it is now.
     fn add(&mut self, message: MessageRecord, outgoing: Option<Outgoing>) -> Box<MessageRecord> {
         let message = Box::new(message);
+        if self.held.contains_key(&message.conversation) {
+            self.store(Record::Message(message.clone()));
+            self.tell_of(&message, outgoing);
+        }
+        message
+    }
+
+    /// Everybody who watches hears of a message that is kept.
+    fn tell_of(&mut self, message: &MessageRecord, outgoing: Option<Outgoing>) {
         let Some(held) = self.held.get(&message.conversation) else {
-            return message;
+            return;
         };
         let (inbox, row) = (held.row.inbox.clone(), held.row.clone());
-        self.store(Record::Message(message.clone()));
         let what = Happening::Message {
             conversation: Box::new(row),
-            message: message.clone(),
+            message: Box::new(message.clone()),
             outgoing,
         };
         self.publish(inbox, what, message.at);
-        message
     }
 
     fn changed(&mut self, row: ConversationRecord, now: Now) {
