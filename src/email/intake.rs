@@ -106,6 +106,13 @@ impl Intake {
         let stored = self.store(came).await?;
         let snapshot = self.0.door.snapshot();
         let continues = self.conversation(&stored.mail, &recipients).await?;
+        // What answers a form or a chat is kept in that channel, and was perhaps taken in there.
+        if let Some(other) = continues.as_ref().filter(|it| it.channel != channel)
+            && self.message(&other.channel, &id).await?.is_some()
+        {
+            self.discard(stored).await;
+            return Ok(());
+        }
         self.tell_of_bounce(&stored.mail).await;
         let arrival = self.arrival(
             &snapshot,
