@@ -181,6 +181,7 @@ const UNLIMITED: &[(&str, &str)] = &[
     ("message_named", "for the edges, which show it to nobody"),
     ("messages_named", "for the edges, which show it to nobody"),
     ("undelivered", "for the edges that deliver"),
+    ("conversations_beginning", "for the admin of the machine"),
     ("contacts", "contacts belong to no inbox"),
     ("contact", "contacts belong to no inbox"),
     ("contacts_by", "contacts belong to no inbox"),
