@@ -210,7 +210,7 @@ impl Queue {
         remove(&self.path(id));
     }
 
-    /// Puts a delivery with the dead letters. [`Queue::sync`] makes that last.
+    /// Puts a delivery with the dead letters. Syncing the directory makes that last.
     pub fn bury(
         &mut self,
         id: DeliveryId,
