@@ -243,9 +243,8 @@ fn both(
 ) -> (Value, Value) {
     let (mut one, mut other) = (None, None);
     loop {
-        match (&one, &other) {
-            (Some(one), Some(other)) => return (Value::clone(one), Value::clone(other)),
-            (None, _) | (_, None) => {}
+        if let (Some(one), Some(other)) = (&one, &other) {
+            return (Value::clone(one), Value::clone(other));
         }
         let told = event(receiver, |event| first(event) || second(event));
         if first(&told) {
