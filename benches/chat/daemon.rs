@@ -111,7 +111,7 @@ members = {names:?}
 [[channel]]
 name = "website-chat"
 kind = "chat"
-hourly_limit = 100000
+hourly_limit = 10000
 [channel.assign]
 teams = ["support"]
 "#
