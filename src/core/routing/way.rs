@@ -52,7 +52,7 @@ impl<'a> Way<'a> {
             Some(progress) => (progress.hours.clone(), progress.rule),
             None => {
                 let hours = hours(snapshot, channel, now);
-                let rule = rule_in_force(channel, hours.openness);
+                let rule = channel.rule_in_force(hours.openness);
                 (hours, rule)
             }
         };
@@ -422,23 +422,6 @@ fn hours(snapshot: &Snapshot, channel: &Channel, now: Now) -> HoursState {
         .map_or_else(HoursState::always_open, |schedule| {
             schedule.state_at(now.wall)
         })
-}
-
-/// A break without a rule of its own has the one of closed hours. Messages without one for closed
-/// hours keep the one that they always have.
-fn rule_in_force(channel: &Channel, openness: Openness) -> RuleName {
-    let (open, closed) = match channel.kind() {
-        Kind::Call => (RuleName::WorkingHours, RuleName::AfterHours),
-        Kind::Email | Kind::Form | Kind::Chat if channel.after_hours.is_none() => {
-            (RuleName::Assign, RuleName::Assign)
-        }
-        Kind::Email | Kind::Form | Kind::Chat => (RuleName::Assign, RuleName::AfterHours),
-    };
-    match openness {
-        Openness::Open => open,
-        Openness::Break if channel.break_.is_some() => RuleName::Break,
-        Openness::Break | Openness::Closed => closed,
-    }
 }
 
 /// The rule's key in the configuration.
