@@ -1,13 +1,13 @@
 //! How much one visitor, one address and all together may do.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::core::name::ChannelName;
+use crate::inbox::{ClientAddress, HourlyRates, at_least_one};
 
 /// Sockets in all: each takes some kilobytes and a descriptor.
 const SOCKETS: usize = 10_000;
@@ -15,23 +15,29 @@ const SOCKETS: usize = 10_000;
 /// Sockets of one address: an office behind one address, with a few tabs each.
 const SOCKETS_OF_ADDRESS: usize = 200;
 
-/// Frames that a page may send at once, and then one every half a second: faster than anybody types.
-const BURST: NonZeroU32 = NonZeroU32::new(30).expect("thirty is not zero");
+/// Frames that a page may send at once, and then so many a second: faster than anybody types.
+const BURST: u32 = 30;
+const FRAMES_A_SECOND: u32 = 2;
 
-/// Addresses that beginnings are counted for; beyond it those are forgotten that are idle.
+/// Addresses that beginnings are counted for.
 const ADDRESSES: usize = 100_000;
-
-type Beginnings = DefaultKeyedRateLimiter<(ChannelName, IpAddr)>;
 
 /// The rate of one socket.
 pub type SocketRate = DefaultDirectRateLimiter;
 
 /// What is counted.
-#[derive(Default)]
 pub struct Limits {
     open: Mutex<Open>,
-    /// Chats begun by address, one limiter for each hourly limit that channels have.
-    beginnings: Mutex<HashMap<u32, Arc<Beginnings>>>,
+    beginnings: HourlyRates,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            open: Mutex::default(),
+            beginnings: HourlyRates::new(ADDRESSES),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -62,7 +68,7 @@ impl Drop for Admission {
 impl Limits {
     /// Admits one more socket, or `None` where there are enough.
     pub fn admit(self: &Arc<Limits>, address: IpAddr) -> Option<Admission> {
-        let address = network(address);
+        let address = ClientAddress(address).network();
         let mut open = lock(&self.open);
         if open.all >= SOCKETS {
             return None;
@@ -81,38 +87,14 @@ impl Limits {
 
     /// Whether an address may begin one more chat in a channel that allows `hourly`.
     pub fn may_begin(&self, channel: &ChannelName, address: IpAddr, hourly: u32) -> bool {
-        let Some(hourly) = NonZeroU32::new(hourly) else {
-            return false;
-        };
-        let limiter = {
-            let mut limiters = lock(&self.beginnings);
-            let made = || Arc::new(RateLimiter::keyed(Quota::per_hour(hourly)));
-            Arc::clone(limiters.entry(hourly.get()).or_insert_with(made))
-        };
-        if limiter.len() > ADDRESSES {
-            limiter.retain_recent();
-        }
-        limiter
-            .check_key(&(channel.clone(), network(address)))
-            .is_ok()
+        self.beginnings.check(channel, address, hourly).is_ok()
     }
 
     /// The rate of a new socket.
     pub fn socket_rate() -> SocketRate {
-        RateLimiter::direct(Quota::per_second(TWO).allow_burst(BURST))
-    }
-}
-
-const TWO: NonZeroU32 = NonZeroU32::new(2).expect("two is not zero");
-
-/// Whoever has an IPv6 address has its whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
+        RateLimiter::direct(
+            Quota::per_second(at_least_one(FRAMES_A_SECOND)).allow_burst(at_least_one(BURST)),
+        )
     }
 }
 
@@ -122,6 +104,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
@@ -146,5 +130,18 @@ mod tests {
         assert!(!limits.may_begin(&channel, address("2"), 1));
         assert!(limits.may_begin(&channel, "2001:db8:1::1".parse().unwrap(), 1));
         assert!(!limits.may_begin(&channel, address("3"), 0));
+    }
+
+    #[test]
+    fn while_too_many_addresses_are_remembered_new_ones_share_the_chats_of_one() {
+        let limits = Limits::default();
+        let channel = ChannelName::from("website-chat");
+        let begin = |network: usize| {
+            let bits = (0x2001_0db8_u128 << 96) | (network as u128) << 64;
+            limits.may_begin(&channel, Ipv6Addr::from(bits).into(), 1)
+        };
+        assert!((0..ADDRESSES).all(begin));
+        assert!(begin(ADDRESSES));
+        assert!(!begin(ADDRESSES + 1));
     }
 }

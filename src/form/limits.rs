@@ -1,21 +1,20 @@
 //! How often one address may send.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::Quota;
 
 use crate::core::name::ChannelName;
+use crate::inbox::{ClientAddress, HourlyRates, KeyedRate, at_least_one};
 
 /// Requests to send something, good or bad, that one address may make in a minute.
-const ATTEMPTS: NonZeroU32 = NonZeroU32::new(60).expect("sixty is not zero");
+const ATTEMPTS: u32 = 60;
 
-/// Addresses that are remembered; beyond it those are forgotten that have been quiet, and if all are
-/// busy, new ones are turned away.
+/// Addresses that are remembered.
 const ADDRESSES: usize = 100_000;
 
 /// Submissions that are read and stored at the same time: each may hold its files in memory.
@@ -28,18 +27,12 @@ const READING_OF_ADDRESS: usize = 4;
 /// Keys of submissions that were taken in, which are remembered: a repeat does not count as another.
 const KEYS: usize = 10_000;
 
-/// The other numbers of submissions an hour that channels may have had, before old ones are forgotten.
-const QUOTAS: usize = 1_000;
-
-type Submissions = DefaultKeyedRateLimiter<(ChannelName, IpAddr)>;
-
 /// What is counted.
 pub(super) struct Limits {
-    attempts: DefaultKeyedRateLimiter<IpAddr>,
-    /// One for each number an hour that channels allow.
-    submissions: Mutex<HashMap<u32, Arc<Submissions>>>,
+    attempts: KeyedRate<IpAddr>,
+    submissions: HourlyRates,
     /// Automatic replies by mail address.
-    replies: DefaultKeyedRateLimiter<String>,
+    replies: KeyedRate<String>,
     /// Addresses whose submissions are being read, and how many.
     reading: Mutex<HashMap<IpAddr, usize>>,
     keys: Mutex<VecDeque<Known>>,
@@ -79,9 +72,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
-            submissions: Mutex::default(),
-            replies: RateLimiter::keyed(reply_quota()),
+            attempts: KeyedRate::new(Quota::per_minute(at_least_one(ATTEMPTS)), ADDRESSES),
+            submissions: HourlyRates::new(ADDRESSES),
+            replies: KeyedRate::new(reply_quota(), ADDRESSES),
             reading: Mutex::default(),
             keys: Mutex::default(),
         }
@@ -91,12 +84,12 @@ impl Default for Limits {
 impl Limits {
     /// Counts a request; the error is how long to wait.
     pub fn attempt(&self, address: IpAddr) -> Result<(), Duration> {
-        check(&self.attempts, &network(address))
+        self.attempts.check(&ClientAddress(address).network())
     }
 
     /// Lets one more body be read, unless too many are.
     pub fn read(&self, address: IpAddr) -> Option<Reading<'_>> {
-        let address = network(address);
+        let address = ClientAddress(address).network();
         let mut reading = lock(&self.reading);
         if reading.values().sum::<usize>() >= READING {
             return None;
@@ -137,7 +130,7 @@ impl Limits {
     /// Whether this address may get an automatic reply: once a day, since anybody can write anybody's
     /// address into a form.
     pub fn may_reply(&self, address: &str) -> bool {
-        check(&self.replies, &address.to_owned()).is_ok()
+        self.replies.check(&address.to_owned()).is_ok()
     }
 
     /// Counts a submission to a channel that takes `hourly` an hour from one address; the error is how
@@ -148,16 +141,7 @@ impl Limits {
         address: IpAddr,
         hourly: u32,
     ) -> Result<(), Duration> {
-        let quota = NonZeroU32::new(hourly).ok_or(Duration::from_secs(3600))?;
-        let limiter = {
-            let mut submissions = lock(&self.submissions);
-            if submissions.len() >= QUOTAS {
-                submissions.retain(|known, _| *known == hourly);
-            }
-            let made = || Arc::new(RateLimiter::keyed(Quota::per_hour(quota)));
-            Arc::clone(submissions.entry(hourly).or_insert_with(made))
-        };
-        check(&*limiter, &(channel.clone(), network(address)))
+        self.submissions.check(channel, address, hourly)
     }
 }
 
@@ -167,50 +151,9 @@ fn reply_quota() -> Quota {
     Quota::with_period(DAY).unwrap_or(Quota::per_hour(NonZeroU32::MIN))
 }
 
-fn check<K: Clone + std::hash::Hash + Eq>(
-    limiter: &DefaultKeyedRateLimiter<K>,
-    key: &K,
-) -> Result<(), Duration> {
-    if limiter.len() >= ADDRESSES {
-        limiter.retain_recent();
-        if limiter.len() >= ADDRESSES {
-            return Err(Duration::from_secs(60));
-        }
-    }
-    limiter
-        .check_key(key)
-        .map_err(|until| until.wait_time_from(DefaultClock::default().now()))
-}
-
-/// IPv6 by its first half, which is what one household has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_address_may_send_so_many_to_one_form_and_others_are_not_held_back() {
-        let limits = Limits::default();
-        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let (contact, support) = ("contact".into(), "support".into());
-        for _ in 0..3 {
-            limits.submit(&contact, here, 3).unwrap();
-        }
-        let wait = limits.submit(&contact, here, 3).unwrap_err();
-        assert!(wait > Duration::from_secs(600) && wait <= Duration::from_secs(1_200));
-        limits.submit(&contact, there, 3).unwrap();
-        limits.submit(&support, here, 3).unwrap();
-        assert!(limits.submit(&contact, there, 0).is_err());
-    }
 
     #[test]
     fn one_that_sends_slowly_keeps_nobody_out() {

@@ -1,15 +1,14 @@
-//! How often one address, one token and one user may ask. The tables are bounded: where one is full
-//! of keys that were used just now, new ones share what a single one has.
+//! How often one address, one token and one user may ask.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::Quota;
 
 use super::HttpError;
+use crate::inbox::{ClientAddress, KeyedRate, at_least_one};
 
 /// Keys of one table: some 100 octets each.
 const KEYS: usize = 50_000;
@@ -46,11 +45,11 @@ const SIGN_INS_PER_USER: (u32, Duration) = (10, Duration::from_secs(12));
 /// All of them.
 #[derive(Debug)]
 pub struct Rates {
-    addresses: Keyed<IpAddr>,
-    askers: Keyed<String>,
-    wrong: Keyed<IpAddr>,
-    sign_ins: Keyed<IpAddr>,
-    sign_ins_of_user: Keyed<String>,
+    addresses: KeyedRate<IpAddr>,
+    askers: KeyedRate<String>,
+    wrong: KeyedRate<IpAddr>,
+    sign_ins: KeyedRate<IpAddr>,
+    sign_ins_of_user: KeyedRate<String>,
 }
 
 impl Default for Rates {
@@ -64,11 +63,11 @@ impl Default for Rates {
                 .allow_burst(at_least_one(burst))
         };
         Rates {
-            addresses: Keyed::new(quota(PER_ADDRESS)),
-            askers: Keyed::new(quota(PER_ASKER)),
-            wrong: Keyed::new(quota(WRONG_TOKENS)),
-            sign_ins: Keyed::new(slow(SIGN_INS_PER_ADDRESS)),
-            sign_ins_of_user: Keyed::new(slow(SIGN_INS_PER_USER)),
+            addresses: KeyedRate::new(quota(PER_ADDRESS), KEYS),
+            askers: KeyedRate::new(quota(PER_ASKER), KEYS),
+            wrong: KeyedRate::new(quota(WRONG_TOKENS), KEYS),
+            sign_ins: KeyedRate::new(slow(SIGN_INS_PER_ADDRESS), KEYS),
+            sign_ins_of_user: KeyedRate::new(slow(SIGN_INS_PER_USER), KEYS),
         }
     }
 }
@@ -80,7 +79,7 @@ impl Rates {
     /// It has sent too many.
     pub fn request(&self, address: IpAddr) -> Result<(), HttpError> {
         let text = "Too many requests come from your address.";
-        self.addresses.check(block_of(address), text)
+        check(&self.addresses, &ClientAddress(address).network(), text)
     }
 
     /// A request of this token or person.
@@ -88,7 +87,7 @@ impl Rates {
     /// # Errors
     /// It has sent too many.
     pub fn asker(&self, name: String) -> Result<(), HttpError> {
-        self.askers.check(name, "You send too many requests.")
+        check(&self.askers, &name, "You send too many requests.")
     }
 
     /// A wrong token or session of this address.
@@ -97,7 +96,7 @@ impl Rates {
     /// It has sent too many.
     pub fn wrong_token(&self, address: IpAddr) -> Result<(), HttpError> {
         let text = "Too many wrong tokens come from your address.";
-        self.wrong.check(block_of(address), text)
+        check(&self.wrong, &ClientAddress(address).network(), text)
     }
 
     /// Somebody tries to sign in.
@@ -106,63 +105,21 @@ impl Rates {
     /// The address, or the user, has tried too often.
     pub fn sign_in(&self, address: IpAddr, user: &str) -> Result<(), HttpError> {
         let text = "Too many people try to sign in from your address.";
-        self.sign_ins.check(block_of(address), text)?;
+        check(&self.sign_ins, &ClientAddress(address).network(), text)?;
         let text = "This user was tried too often.";
-        self.sign_ins_of_user.check(user.to_owned(), text)
+        check(&self.sign_ins_of_user, &user.to_owned(), text)
     }
 }
 
-/// One client's addresses: in IPv6 everybody has a /64 of them.
-pub fn block_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => {
-                let bits = u128::from(v6) & !u128::from(u64::MAX);
-                IpAddr::V6(Ipv6Addr::from(bits))
-            }
-        },
-    }
-}
-
-fn at_least_one(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
-}
-
-#[derive(Debug)]
-struct Keyed<K: Hash + Eq + Clone> {
-    each: DefaultKeyedRateLimiter<K>,
-    rest: DefaultDirectRateLimiter,
-    keys: usize,
-}
-
-impl<K: Hash + Eq + Clone> Keyed<K> {
-    fn new(quota: Quota) -> Keyed<K> {
-        Keyed {
-            each: RateLimiter::keyed(quota),
-            rest: RateLimiter::direct(quota),
-            keys: KEYS,
-        }
-    }
-
-    fn check(&self, key: K, text: &'static str) -> Result<(), HttpError> {
-        if self.each.len() >= self.keys {
-            self.each.retain_recent();
-        }
-        let checked = if self.each.len() >= self.keys {
-            self.rest.check()
-        } else {
-            self.each.check_key(&key)
-        };
-        checked.map_err(|until| HttpError::TooMany {
-            text,
-            seconds: until
-                .wait_time_from(DefaultClock::default().now())
-                .as_secs()
-                .saturating_add(1),
-        })
-    }
+fn check<K: Hash + Eq + Clone>(
+    rate: &KeyedRate<K>,
+    key: &K,
+    text: &'static str,
+) -> Result<(), HttpError> {
+    rate.check(key).map_err(|wait| HttpError::TooMany {
+        text,
+        seconds: wait.as_secs().saturating_add(1),
+    })
 }
 
 #[cfg(test)]
@@ -179,26 +136,5 @@ mod tests {
         let refused = rates.sign_in(address(11), "anna").unwrap_err();
         assert_eq!(refused.status().0, 429);
         rates.sign_in(address(11), "bjorn").unwrap();
-    }
-
-    #[test]
-    fn addresses_of_one_network_of_ipv6_are_one_client() {
-        let one = block_of("2001:db8::1".parse().unwrap());
-        assert_eq!(one, block_of("2001:db8::ffff:1".parse().unwrap()));
-        assert_ne!(one, block_of("2001:db8:0:1::1".parse().unwrap()));
-        let mapped = block_of("::ffff:192.0.2.1".parse().unwrap());
-        assert_eq!(mapped, IpAddr::from([192, 0, 2, 1]));
-    }
-
-    #[test]
-    fn a_full_table_shares_what_is_left_among_new_keys() {
-        let mut keyed: Keyed<u32> = Keyed::new(Quota::per_hour(NonZeroU32::new(2).unwrap()));
-        keyed.keys = 3;
-        for key in 0..3 {
-            keyed.check(key, "").unwrap();
-        }
-        assert!(keyed.check(3, "").is_ok() && keyed.check(4, "").is_ok());
-        assert!(keyed.check(5, "").is_err());
-        assert_eq!(keyed.each.len(), 3);
     }
 }

@@ -2,9 +2,10 @@
 //! chat. Commands go in, and are answered once what came of them can be read; events come out.
 
 mod attachments;
+mod rates;
 mod visitor;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use attachments::{AttachmentError, Attachments, LARGEST_ATTACHMENT, clean_file_name};
+pub use rates::{HourlyRates, KeyedRate, at_least_one};
 pub use visitor::{VISITOR_COOKIE, Visitor};
 
 use crate::core::conversation::{Command, Done, Event, Refusal, RefusalKind};
@@ -28,6 +30,19 @@ const EVENTS: usize = 16_384;
 /// of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// What one client has: an address of IPv4, or a /64 of IPv6 by its first address.
+    pub fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            address @ IpAddr::V4(_) => address,
+        }
+    }
+}
 
 /// A command, and where its answer goes.
 #[derive(Debug)]
@@ -125,5 +140,19 @@ impl Door {
     /// Another configuration is in force. For the daemon.
     pub fn adopt(&self, snapshot: &Arc<Snapshot>) {
         self.snapshot.send_replace(Arc::clone(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_are_one_client() {
+        let network = |address: &str| ClientAddress(address.parse().unwrap()).network();
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), IpAddr::from([192, 0, 2, 1]));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }
