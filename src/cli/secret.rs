@@ -1,22 +1,19 @@
-//! `ringdesk secret`: what proves who somebody is. The three fields that a phone asks for, with a new
-//! password where there is none; a password for signing in; a token for a program.
+//! `ringdesk secret`: the three fields that a phone asks for, with a new password where there is none.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use argon2::{Argon2, PasswordHasher};
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::ConfigDirectory;
 use super::network::own_address;
 use crate::config::{Loaded, suggestion};
-use crate::core::snapshot::{SipSettings, User};
+use crate::core::snapshot::{SipSettings, Snapshot, User};
 
 /// The characters of a password: none that is taken for another on the screen of a phone. There
 /// are 32, so that five random bits choose one.
@@ -28,94 +25,40 @@ const PASSWORD_CHARACTERS: usize = 16;
 /// The port that phones take where none is entered (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5060;
 
-/// 40 characters of five bits: a program types nothing, and a token is tried against all at once.
-const TOKEN_CHARACTERS: usize = 40;
-
-/// Makes a password for a user's phones, and prints the three fields that a phone asks for; or one for
-/// signing in, or a token for a program.
+/// Makes a password for a user's phones, and prints the three fields that a phone asks for.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "`ringdesk password` makes what a person signs in with, `ringdesk token` what a program sends."
+)]
 pub struct Secret {
     /// The user, as the configuration names the person.
-    #[arg(required_unless_present = "token", conflicts_with = "token")]
-    user: Option<String>,
-    /// Make the password that the user signs in with.
-    #[arg(long, conflicts_with = "token")]
-    sign_in: bool,
-    /// Make a token for a program of that name.
-    #[arg(long, value_name = "NAME")]
-    token: Option<String>,
+    user: String,
     #[command(flatten)]
     directory: ConfigDirectory,
 }
 
-/// Prints what was asked for. What the configuration names a file for is kept there, and made where
-/// the file is missing; a token is kept nowhere.
+/// Prints the fields. The password is kept in the file that the configuration names, which is made
+/// where it is missing.
 ///
 /// # Errors
 /// The configuration cannot be used, there is no such user, or the file cannot be written.
 pub fn run(arguments: &Secret) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    if let Some(program) = &arguments.token {
-        write!(out, "{}", token(program)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let loaded = arguments.directory.load()?;
-    let snapshot = &loaded.snapshot;
-    let name = arguments.user.as_deref().unwrap_or_default();
-    let Some(user) = snapshot.user(name) else {
-        let names = snapshot.users.iter().map(|user| &*user.name);
-        anyhow::bail!("there is no user \"{name}\".{}", suggestion(name, names));
-    };
-    let config = &arguments.directory.config;
-    let text = if arguments.sign_in {
-        sign_in(user, loaded.sign_in_files.get(name), config)?
-    } else {
-        phone(user, &loaded, config)?
-    };
-    write!(out, "{text}")?;
+    let user = user(&loaded.snapshot, &arguments.user)?;
+    let text = phone(user, &loaded, &arguments.directory.config)?;
+    write!(io::stdout().lock(), "{text}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A token, and what to write for it.
-fn token(program: &str) -> anyhow::Result<String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    anyhow::ensure!(
-        !program.is_empty() && program.chars().all(fits),
-        "a token's name has letters, digits, `-`, `_` and `.`, as in ringdesk secret --token crm"
-    );
-    let token = new_password::<TOKEN_CHARACTERS>()?;
-    let digest = Sha256::digest(&token);
-    let sha256: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
-    Ok(format!(
-        "token     {token}\n\nThe token is kept nowhere: give it to the program now. Write into the configuration, with the scopes it needs:\n    [[token]]\n    name = \"{program}\"\n    sha256 = \"{sha256}\"\n    scopes = [\"read-conversations\"]\n"
-    ))
-}
-
-/// A password for signing in, of which the hash alone is kept.
-fn sign_in(user: &User, named: Option<&PathBuf>, config: &Path) -> anyhow::Result<String> {
-    let name = &user.name;
-    let default = config.join("secrets").join(format!("{name}-sign-in"));
-    let file = named.unwrap_or(&default);
-    anyhow::ensure!(
-        !file.exists(),
-        "{name} has a password already, of which {} keeps a hash. Remove that file to make a new one.",
-        file.display()
-    );
-    let password = new_password::<PASSWORD_CHARACTERS>()?;
-    let hash = Argon2::default()
-        .hash_password(password.as_bytes())
-        .map_err(|error| anyhow::anyhow!("the password cannot be hashed: {error}"))?;
-    write(file, &hash.to_string()).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut text = format!(
-        "user      {name}\npassword  {password}\n\nThe password is kept nowhere, a hash of it in {}. A running daemon knows it after a reload (SIGHUP).\n",
-        file.display()
-    );
-    if named.is_none() {
-        text.push_str(&format!(
-            "The configuration does not name that file yet. Write under [[user]] \"{name}\":\n    password_file = \"secrets/{name}-sign-in\"\n"
-        ));
-    }
-    Ok(text)
+/// The user of that name.
+///
+/// # Errors
+/// There is none: the name most like it.
+pub(super) fn user<'a>(snapshot: &'a Snapshot, name: &str) -> anyhow::Result<&'a User> {
+    snapshot.user(name).ok_or_else(|| {
+        let names = snapshot.users.iter().map(|user| &*user.name);
+        anyhow::anyhow!("there is no user {name:?}.{}", suggestion(name, names))
+    })
 }
 
 /// Server, user and password of a phone.
@@ -164,7 +107,11 @@ fn read(file: &Path) -> anyhow::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-fn new_password<const CHARACTERS: usize>() -> anyhow::Result<String> {
+/// A new password of so many random characters, each of five bits.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub(super) fn new_password<const CHARACTERS: usize>() -> anyhow::Result<String> {
     let mut random = [0_u8; CHARACTERS];
     getrandom::fill(&mut random)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
@@ -180,7 +127,10 @@ fn password_from(random: &[u8]) -> String {
 }
 
 /// Writes a new file that its owner alone can read. One that is there is never written over.
-fn write(file: &Path, password: &str) -> io::Result<()> {
+///
+/// # Errors
+/// There is such a file, or the disk refuses.
+pub(super) fn write(file: &Path, password: &str) -> io::Result<()> {
     if let Some(parent) = file.parent().filter(|parent| !parent.exists()) {
         DirBuilder::new()
             .recursive(true)
@@ -267,6 +217,13 @@ mod tests {
             let own = own.map(|own| own.parse().unwrap());
             assert_eq!(server(&listening(listen, public), own), expected);
         }
+    }
+
+    #[test]
+    fn a_new_password_is_another_one_each_time() {
+        let made = || new_password::<20>().unwrap();
+        assert_eq!(made().len(), 20);
+        assert_ne!(made(), made());
     }
 
     #[test]

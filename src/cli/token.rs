@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::ConfigDirectory;
+use super::{ConfigDirectory, secret};
 use crate::config::suggestion;
 use crate::core::snapshot::Snapshot;
 use crate::http::token::{digest, hex, new_token};
@@ -71,11 +71,7 @@ fn check(arguments: &Token, snapshot: &Snapshot) -> anyhow::Result<()> {
         );
     }
     if let Some(user) = &arguments.user {
-        anyhow::ensure!(
-            snapshot.user(user).is_some(),
-            "there is no user {user:?}.{}",
-            suggestion(user, snapshot.users.iter().map(|user| &*user.name))
-        );
+        secret::user(snapshot, user)?;
     }
     for inbox in &arguments.inboxes {
         anyhow::ensure!(

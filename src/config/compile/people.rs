@@ -129,7 +129,7 @@ fn password_hash(entry: &UserEntry, files: &Files, findings: &mut Findings) -> O
         Password::Read(secret) if is_argon2id(&secret.0) => Some(secret),
         Password::Read(_) => {
             let message = format!(
-                "the file {} holds no argon2id hash of a password. Remove it: `ringdesk secret {name} --sign-in` makes a right one.",
+                "the file {} holds no argon2id hash of a password. Remove it: `ringdesk password {name}` makes a right one.",
                 files.path(&file.value).display()
             );
             findings.error(&file.place, message);
@@ -138,7 +138,7 @@ fn password_hash(entry: &UserEntry, files: &Files, findings: &mut Findings) -> O
         Password::Unusable => None,
         Password::Missing => {
             let message = format!(
-                "{name} cannot sign in yet: there is no file {}. Run: ringdesk secret {name} --sign-in",
+                "{name} cannot sign in yet: there is no file {}. Run: ringdesk password {name}",
                 file.value
             );
             findings.warning(&file.place, message);

@@ -223,7 +223,7 @@ fn sha256(written: &Text, findings: &mut Findings) -> Option<[u8; 32]> {
             Some(octets)
         }
         None => {
-            let message = "`sha256` takes the 64 digits of the token's SHA-256, not the token. `ringdesk secret --token NAME` makes both.";
+            let message = "`sha256` takes the 64 digits of the token's SHA-256, not the token. Remove this [[token]]: `ringdesk token` makes a new one.";
             findings.error(&written.place, message);
             None
         }

@@ -690,10 +690,10 @@ role = "boss"
 office.toml:19:8 `role` cannot be "boss": it is one of agent, admin.
 
 password_file = "secrets/none"
-warning: office.toml:19:17 anna cannot sign in yet: there is no file secrets/none. Run: ringdesk secret anna --sign-in
+warning: office.toml:19:17 anna cannot sign in yet: there is no file secrets/none. Run: ringdesk password anna
 
 password_file = "secrets/mail"
-office.toml:19:17 the file DIR/secrets/mail holds no argon2id hash of a password. Remove it: `ringdesk secret anna --sign-in` makes a right one.
+office.toml:19:17 the file DIR/secrets/mail holds no argon2id hash of a password. Remove it: `ringdesk password anna` makes a right one.
 
 listen = "0.0.0.0:8080"
 #
@@ -731,7 +731,7 @@ http://user:pass@127.0.0.1:9000
 office.toml:110:12 `endpoint` holds a user name or a password. Secrets stand in files of their own.
 
 "
-office.toml:117:10 `sha256` takes the 64 digits of the token's SHA-256, not the token. `ringdesk secret --token NAME` makes both.
+office.toml:117:10 `sha256` takes the 64 digits of the token's SHA-256, not the token. Remove this [[token]]: `ringdesk token` makes a new one.
 
 ["read-contact"]
 office.toml:118:11 `scopes` cannot hold "read-contact": there are read-conversations, write-conversations, read-contacts, write-contacts, read-users, write-users, read-configuration, write-configuration, read-metrics, read-audit. Did you mean "read-contacts"?
