@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::core::conversation::ContactHint;
 use crate::core::snapshot::{ChatQuestion, FieldType};
+use crate::core::text::is_address;
 
 /// The longest answer, in characters: a few sentences.
 pub const LONGEST_ANSWER: usize = 1_000;
@@ -167,22 +168,6 @@ fn check(question: &ChatQuestion, text: &str) -> Result<String, AnswerError> {
         | FieldType::Checkbox
         | FieldType::File => Ok(answer),
     }
-}
-
-/// Whether a text is shaped like a mail address; whether it exists shows when mail is sent.
-pub fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else {
-        return false;
-    };
-    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\"(),:;\\[]@".contains(c);
-    !local.is_empty()
-        && local.len() <= 64
-        && local.chars().all(is_plain)
-        && domain.len() <= 255
-        && domain.contains('.')
-        && domain.split('.').all(|label| {
-            !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-        })
 }
 
 fn is_phone(text: &str) -> bool {

@@ -1,6 +1,5 @@
 //! What browsers fetch: the script, the hosted page, and how a chat looks.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::Json;
@@ -14,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::{Appearance, Chat};
+use crate::core::hex::hex;
 use crate::core::snapshot::{ChatChannel, Snapshot};
+use crate::core::text::escape_html;
 
 /// What a page includes.
 const SCRIPT: &str = include_str!("../../web/chat.js");
@@ -22,13 +23,7 @@ const SCRIPT: &str = include_str!("../../web/chat.js");
 /// Changes with the script.
 static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| {
     let digest = Sha256::digest(SCRIPT.as_bytes());
-    let mut tag = String::from("\"");
-    for octet in digest.iter().take(8) {
-        // Writing to a string does not fail.
-        let _ = write!(tag, "{octet:02x}");
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", hex(digest.get(..8).unwrap_or_default()))
 });
 
 /// The hosted page shows our script and talks to us alone.
@@ -82,8 +77,8 @@ pub(super) async fn hosted(State(chat): State<Chat>, Path(channel): Path<String>
     let Some(settings) = chat_channel(&snapshot, &channel) else {
         return missing();
     };
-    let title = escape(&settings.title);
-    let channel = escape(&channel);
+    let title = escape_html(&settings.title);
+    let channel = escape_html(&channel);
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n</head>\n<body>\n<main><h1>{title}</h1></main>\n<script src=\"/chat.js\" data-channel=\"{channel}\" data-open=\"page\" async></script>\n</body>\n</html>\n"
     );
@@ -115,18 +110,4 @@ pub(super) fn is_allowed(snapshot: &Snapshot, chat: &ChatChannel, origin: Option
     chat.allowed_origins.is_empty()
         || chat.allowed_origins.iter().any(|allowed| allowed == origin)
         || own.is_some_and(|own| own == origin)
-}
-
-fn escape(text: &str) -> String {
-    text.chars().fold(String::new(), |mut escaped, c| {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-        escaped
-    })
 }

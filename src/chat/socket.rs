@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use super::Chat;
-use super::flow::{AnswerError, Flow, is_address};
+use super::flow::{AnswerError, Flow};
 use super::frame::{self, FromVisitor, LONGEST_CLIENT_ID, LONGEST_TEXT, Said, ToVisitor, VERSION};
 use super::limits::{Admission, Limits, SocketRate};
 use super::pages::{chat_channel, is_allowed};
@@ -28,6 +28,7 @@ use crate::core::id::MessageId;
 use crate::core::name::ChannelName;
 use crate::core::schedule::HoursState;
 use crate::core::snapshot::{Channel, ChatChannel, RuleName, Snapshot, Target};
+use crate::core::text::is_address;
 use crate::core::time::{Mono, Wall};
 use crate::inbox::{ClientAddress, Visitor};
 

@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::{ConfigDirectory, secret};
 use crate::config::suggestion;
+use crate::core::hex::hex;
 use crate::core::snapshot::Snapshot;
-use crate::http::token::{digest, hex, new_token};
+use crate::http::token::{digest, new_token};
 use crate::http::{SCOPES, scope_name};
 
 /// Makes a token for a program, prints it once, and the lines to paste into the configuration.

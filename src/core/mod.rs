@@ -6,6 +6,7 @@ pub mod call;
 pub mod contact;
 pub mod conversation;
 pub mod desk;
+pub mod hex;
 pub mod id;
 pub mod letter;
 pub mod name;

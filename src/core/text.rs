@@ -7,8 +7,11 @@ pub const LONGEST_SUBJECT: usize = 300;
 /// The longest name of a person or of a field, in characters.
 pub const LONGEST_NAME: usize = 200;
 
-/// The longest mail address, in characters (RFC 5321 §4.5.3.1.3).
+/// The longest mail address (RFC 5321 §4.5.3.1.3).
 pub const LONGEST_ADDRESS: usize = 254;
+
+/// The longest part of a mail address before its `@`, in octets (RFC 5321 §4.5.3.1.1).
+const LONGEST_LOCAL_PART: usize = 64;
 
 /// The largest text of a message, in octets: a long book chapter. What is beyond is cut off; mail is
 /// kept whole beside it.
@@ -81,6 +84,46 @@ pub fn clean_address(address: &str) -> Option<String> {
     let short = address.chars().count() <= LONGEST_ADDRESS;
     let whole = !local.is_empty() && !domain.is_empty() && short && !address.contains(bad);
     whole.then(|| address.to_lowercase())
+}
+
+/// Whether a text is shaped like a mail address that a mail server would take and a header can hold: no
+/// spaces, no quotes, one `@`, a domain of several labels. Whether it exists shows when mail is sent.
+pub fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>[]:;@\\,\"".contains(c);
+    let is_label = |label: &str| {
+        let is_inside = |c: char| c.is_alphanumeric() || c == '-';
+        !label.is_empty()
+            && label.chars().all(is_inside)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= LONGEST_ADDRESS
+        && (1..=LONGEST_LOCAL_PART).contains(&local.len())
+        && local.chars().all(is_plain)
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && domain.contains('.')
+        && domain.split('.').all(is_label)
+}
+
+/// Text as it may stand in HTML, also between quotes.
+pub fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }
 
 /// Characters that nobody sees, and that change what is seen.
@@ -167,5 +210,37 @@ mod tests {
             proptest::prop_assert!(text.len() <= limit);
             proptest::prop_assert_eq!(clean_text(&text, limit), text);
         }
+    }
+
+    #[test]
+    fn what_is_no_mail_address_is_told_apart() {
+        let long = format!("{}@example.com", "x".repeat(65));
+        for (text, expected) in [
+            ("a@b.no", true),
+            ("kari.nordmann+x@post.example.com", true),
+            ("kåre@blåbær.no", true),
+            ("a@b", false),
+            ("@b.no", false),
+            ("a b@c.no", false),
+            ("a@b@c.no", false),
+            ("a@-b.no", false),
+            ("a@b-.no", false),
+            ("a@b..no", false),
+            (".a@b.no", false),
+            ("a..a@b.no", false),
+            ("a@b.no\r\nBcc: x@y.no", false),
+            ("<a@b.no>", false),
+            (long.as_str(), false),
+        ] {
+            assert_eq!(is_address(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_in_html_ends_neither_an_element_nor_an_attribute() {
+        assert_eq!(
+            escape_html("<a href=\"x\" title='y'>&amp;"),
+            "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;amp;"
+        );
     }
 }

@@ -17,6 +17,7 @@ use crate::core::conversation::{
     Arrival, Attachment, Command, ContactHint, ConversationRecord, Delivery, Done, MessageKind,
     NewMessage, Origin, RefusalKind,
 };
+use crate::core::hex::hex;
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{ChannelKind, Snapshot};
 use crate::inbox::{AttachmentError, Door, LARGEST_ATTACHMENT};
@@ -457,13 +458,6 @@ fn fingerprint(raw: &[u8]) -> String {
     }
     let hash = hash.finalize();
     hex(hash.get(..8).unwrap_or_default())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -7,12 +7,7 @@ use chrono::NaiveDate;
 use crate::core::conversation::ContactHint;
 use crate::core::number::{Country, to_e164};
 use crate::core::snapshot::{FieldType, FormChannel, FormField};
-
-/// The longest address that mail can have, in octets (RFC 5321 §4.5.3.1).
-const LONGEST_ADDRESS: usize = 254;
-
-/// The longest part before the `@`, in octets.
-const LONGEST_LOCAL_PART: usize = 64;
+use crate::core::text::is_address;
 
 /// A file as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,30 +222,6 @@ fn check(field: &FormField, value: &str) -> Result<(), String> {
         | FieldType::File => "Write something else.",
     }
     .to_owned())
-}
-
-/// What a mail server would take and a header can hold: no spaces, no quotes, one `@`, a domain of
-/// several labels.
-fn is_address(value: &str) -> bool {
-    let Some((local, domain)) = value.rsplit_once('@') else {
-        return false;
-    };
-    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>[]:;@\\,\"".contains(c);
-    let is_label = |label: &str| {
-        let is_inside = |c: char| c.is_alphanumeric() || c == '-';
-        !label.is_empty()
-            && label.chars().all(is_inside)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    value.len() <= LONGEST_ADDRESS
-        && (1..=LONGEST_LOCAL_PART).contains(&local.len())
-        && local.chars().all(is_plain)
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.contains("..")
-        && domain.contains('.')
-        && domain.split('.').all(is_label)
 }
 
 fn is_phone(value: &str) -> bool {

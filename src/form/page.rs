@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::core::snapshot::{FieldType, FormChannel, FormField};
+use crate::core::text::escape_html;
 
 use super::fill::{Errors, Sent, size};
 
@@ -78,8 +79,8 @@ pub(super) fn form(view: &View<'_>) -> String {
              <input type=\"hidden\" name=\"{KEY}\" value=\"{}\">\n\
              <p><button type=\"submit\">Send</button></p>\n</form>\n",
             trap(form),
-            escape(view.token),
-            escape(view.key)
+            escape_html(view.token),
+            escape_html(view.key)
         ),
     );
     page + FOOT
@@ -89,7 +90,7 @@ pub(super) fn form(view: &View<'_>) -> String {
 pub(super) fn thanks(form: &FormChannel, embedded: bool) -> String {
     let mut page = head(&form.title, "../-/", embedded);
     for part in form.thanks.split("\n\n") {
-        let text = escape(part).replace('\n', "<br>\n");
+        let text = escape_html(part).replace('\n', "<br>\n");
         put(&mut page, format_args!("<p role=\"status\">{text}</p>\n"));
     }
     page + FOOT
@@ -100,25 +101,9 @@ pub(super) fn notice(title: &str, text: &str) -> String {
     let mut page = head(title, "-/", false);
     put(
         &mut page,
-        format_args!("<p role=\"alert\">{}</p>\n", escape(text)),
+        format_args!("<p role=\"alert\">{}</p>\n", escape_html(text)),
     );
     page + FOOT
-}
-
-/// Text as it may stand in HTML, also between double quotes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 const FOOT: &str = "</main>\n</body>\n</html>\n";
@@ -129,7 +114,7 @@ fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn head(title: &str, assets: &str, embedded: bool) -> String {
-    let title = escape(title);
+    let title = escape_html(title);
     let class = if embedded { " class=\"embedded\"" } else { "" };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -145,7 +130,7 @@ fn summary(page: &mut String, notice: &str, view: &View<'_>) {
         page,
         format_args!(
             "<div class=\"summary\" role=\"alert\" tabindex=\"-1\">\n<p>{}</p>\n",
-            escape(notice)
+            escape_html(notice)
         ),
     );
     let wrong = view.form.fields.iter().enumerate();
@@ -159,8 +144,8 @@ fn summary(page: &mut String, notice: &str, view: &View<'_>) {
                 page,
                 format_args!(
                     "<li><a href=\"#field-{index}\">{}</a>: {}</li>\n",
-                    escape(&field.label),
-                    escape(error)
+                    escape_html(&field.label),
+                    escape_html(error)
                 ),
             );
         }
@@ -175,7 +160,7 @@ fn one(page: &mut String, index: usize, field: &FormField, view: &View<'_>) {
     let is_box = field.field_type == FieldType::Checkbox;
     let label = format!(
         "<label for=\"field-{index}\">{}{}</label>\n",
-        escape(&field.label),
+        escape_html(&field.label),
         if field.required {
             ""
         } else {
@@ -198,13 +183,13 @@ fn one(page: &mut String, index: usize, field: &FormField, view: &View<'_>) {
     }
     if let Some(error) = error {
         described.push(format!("error-{index}"));
-        let error = escape(error);
+        let error = escape_html(error);
         put(
             page,
             format_args!("<p class=\"error\" id=\"error-{index}\">{error}</p>\n"),
         );
     }
-    let mut attributes = format!("id=\"field-{index}\" name=\"{}\"", escape(&field.name));
+    let mut attributes = format!("id=\"field-{index}\" name=\"{}\"", escape_html(&field.name));
     if field.required {
         attributes.push_str(" required");
     }
@@ -237,7 +222,7 @@ fn control(page: &mut String, field: &FormField, attributes: &str, value: &str) 
             // The first line break of a text is not the text's.
             format_args!(
                 "<textarea {attributes} rows=\"6\" maxlength=\"{most}\">\n{}</textarea>\n",
-                escape(value)
+                escape_html(value)
             ),
         ),
         FieldType::Choice => {
@@ -247,7 +232,7 @@ fn control(page: &mut String, field: &FormField, attributes: &str, value: &str) 
             );
             for choice in &field.choices {
                 let chosen = if choice == value { " selected" } else { "" };
-                let choice = escape(choice);
+                let choice = escape_html(choice);
                 put(
                     page,
                     format_args!("<option value=\"{choice}\"{chosen}>{choice}</option>\n"),
@@ -278,7 +263,7 @@ fn control(page: &mut String, field: &FormField, attributes: &str, value: &str) 
             format_args!(
                 "<input {} {attributes} maxlength=\"{most}\" value=\"{}\">\n",
                 input(field.field_type),
-                escape(value)
+                escape_html(value)
             ),
         ),
     }

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::core::conversation::{
     Arrival, Attachment, Command, ContactHint, Done, NewMessage, Origin as Sender, RefusalKind,
 };
+use crate::core::hex::hex;
 use crate::core::id::ConversationId;
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{FormChannel, Snapshot};
@@ -26,7 +27,7 @@ use super::limits::Fingerprint;
 use super::origin::Origin;
 use super::page::{self, KEY, TOKEN, View, trap};
 use super::show::is_embedded;
-use super::token::{Shown, hex, submission_key};
+use super::token::{Shown, submission_key};
 use super::{Forms, find};
 
 /// The longest key that a client may give a submission, in octets.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::core::hex::hex;
 use crate::core::time::Wall;
 
 /// How long a page may stay open before it is asked to be sent again.
@@ -69,11 +70,6 @@ impl Tokens {
         signature.truncate(SIGNATURE_DIGITS);
         signature
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A key that names one submission, for pages: 128 random bits. Empty where the system has none, which

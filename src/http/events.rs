@@ -21,10 +21,10 @@ use utoipa_axum::routes;
 
 use super::body::Asked;
 use super::routes::Routes;
-use super::token::hex;
 use super::views::{ContactView, ConversationView, MessageView, PresenceView};
 use super::{App, Asker, HttpError, Needs};
 use crate::core::conversation::{Event, Happening};
+use crate::core::hex::hex;
 use crate::core::name::InboxName;
 use crate::core::snapshot::Scope;
 use crate::core::time::Wall;

@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::token::hex;
 use crate::core::conversation::SessionRecord;
+use crate::core::hex::hex;
 use crate::core::name::UserName;
 use crate::core::snapshot::{Secret, Snapshot, User};
 use crate::core::time::Wall;

@@ -28,11 +28,6 @@ pub fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Octets in hex.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 /// The token that was presented, among those of the configuration. Every one is compared, each in
 /// the same time.
 pub fn find<'a>(tokens: &'a [Token], presented: &str) -> Option<&'a Token> {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::core::hex::hex;
+
 /// The name of the cookie.
 pub const VISITOR_COOKIE: &str = "ringdesk_visitor";
 
@@ -71,15 +73,6 @@ impl Visitor {
             self.0
         )
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    use fmt::Write;
-    octets.iter().fold(String::new(), |mut text, octet| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 //! hexadecimal. The timestamp is signed with the body, so that an old request cannot be sent again
 //! later by whoever saw it.
 
-use std::fmt::Write;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::core::hex::hex;
 use crate::core::snapshot::Secret;
 
 /// The value of `Ringdesk-Signature` for a body that is sent at `timestamp` (seconds since 1970).
@@ -16,12 +15,7 @@ pub fn signature(Secret(secret): &Secret, timestamp: i64, body: &[u8]) -> String
     };
     mac.update(format!("{timestamp}.").as_bytes());
     mac.update(body);
-    let mut text = "v1=".to_owned();
-    for octet in mac.finalize().into_bytes() {
-        // A String takes all that is written to it.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
+    format!("v1={}", hex(&mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
+use crate::core::hex::hex;
 use crate::core::id::RandomSource;
 use crate::core::snapshot::DigestOffer;
 use crate::core::time::Mono;
@@ -59,15 +60,6 @@ impl Algorithm {
             Algorithm::Sha256 => hex(&Sha256::digest(text.as_bytes())),
         }
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len() * 2);
-    for octet in octets {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
 }
 
 /// The parameters of a challenge or of credentials, unquoted.

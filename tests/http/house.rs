@@ -20,6 +20,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use ringdesk::clock;
+use ringdesk::core::hex::hex;
 use ringdesk::http::{SCOPES, password, scope_name, token};
 use serde_json::{Value, json};
 
@@ -393,7 +394,7 @@ fn write_secret(path: &Path, text: &str) {
 fn configuration(sip: u16, http: u16, first: u16, last: u16) -> String {
     let scopes: Vec<&str> = SCOPES.into_iter().map(scope_name).collect();
     let block = |name: &str, scopes: &[&str], more: &str| {
-        let digest = token::hex(&token::digest(&secret(name)));
+        let digest = hex(&token::digest(&secret(name)));
         format!(
             "[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = {scopes:?}\n{more}\n"
         )

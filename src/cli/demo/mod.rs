@@ -17,11 +17,12 @@ use clap::Args;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::core::hex::hex;
 use crate::core::id::CallId;
 use crate::core::prompt::{Audio, PromptAudio};
 use crate::core::routing::words;
 use crate::engine::AT_HEADER;
-use crate::http::token::{digest, hex, new_token};
+use crate::http::token::{digest, new_token};
 use crate::media::tone;
 use crate::phone::{Heard, Outgoing, Phone, Progress};
 use crate::sip::message::{Host, NameAddr, Uri};

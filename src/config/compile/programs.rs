@@ -8,6 +8,7 @@ use crate::config::diagnostic::{Findings, Place, suggestion};
 use crate::config::files::{Files, Password};
 use crate::config::tree::{AgentEntry, AgentProtocolEntry, Text, TokenEntry, Tree, WebhookEntry};
 use crate::core::conversation::Happening;
+use crate::core::hex;
 use crate::core::name::{AgentName, InboxName, UserName};
 use crate::core::snapshot::{AgentProtocol, CustomerAgent, Secret, Token, Webhook};
 
@@ -209,25 +210,12 @@ fn token(entry: &TokenEntry, directory: &Directory<'_>, findings: &mut Findings)
 }
 
 fn sha256(written: &Text, findings: &mut Findings) -> Option<[u8; 32]> {
-    let mut octets = [0; 32];
-    let digits = written.value.as_bytes();
-    let pairs = digits.chunks_exact(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        pair.chars().all(|c| c.is_ascii_hexdigit()).then_some(())?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    let read: Option<Vec<u8>> = pairs.collect();
-    match read.filter(|read| read.len() == octets.len() && digits.len() == 64) {
-        Some(read) => {
-            octets.copy_from_slice(&read);
-            Some(octets)
-        }
-        None => {
-            let message = "`sha256` takes the 64 digits of the token's SHA-256, not the token. Remove this [[token]]: `ringdesk token` makes a new one.";
-            findings.error(&written.place, message);
-            None
-        }
+    let octets = hex::octets(&written.value);
+    if octets.is_none() {
+        let message = "`sha256` takes the 64 digits of the token's SHA-256, not the token. Remove this [[token]]: `ringdesk token` makes a new one.";
+        findings.error(&written.place, message);
     }
+    octets
 }
 
 fn inboxes(

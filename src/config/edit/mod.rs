@@ -26,6 +26,7 @@ pub use rule::{RuleText, StepText};
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, suggestion};
 use super::source::{self, Source};
 use super::{PromptFile, assemble};
+use crate::core::hex::hex;
 use crate::core::prompt::PromptAudio;
 use crate::core::snapshot::{Kind, RuleName};
 use crate::core::time::Wall;
@@ -229,9 +230,7 @@ fn replace_source(sources: &mut [Source], place: usize, text: &str) -> String {
 
 /// The state of a file, in a few characters.
 fn version(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    let octets = digest.iter().take(16);
-    octets.map(|octet| format!("{octet:02x}")).collect()
+    hex(Sha256::digest(text).get(..16).unwrap_or_default())
 }
 
 /// A channel where it stands.

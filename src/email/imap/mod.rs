@@ -25,6 +25,7 @@ use super::kept::Kept;
 use super::message::one_line;
 use super::state::States;
 use crate::clock;
+use crate::core::hex::hex;
 use crate::core::id::RandomSource;
 use crate::core::name::ChannelName;
 use crate::core::snapshot::Mailbox;
@@ -94,8 +95,7 @@ fn key_of(mailbox: &Mailbox) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let hash = hash.finalize();
-    hash.iter().take(16).map(|it| format!("{it:02x}")).collect()
+    hex(hash.finalize().get(..16).unwrap_or_default())
 }
 
 impl Reader {

@@ -7,6 +7,7 @@ use ammonia::{Builder, UrlRelative};
 
 use super::markup::{Piece, Pieces, well_formed};
 use super::names::beginning;
+use crate::core::text::escape_html;
 
 /// Octets of HTML that are made safe; the text beside it shows the rest.
 const HTML_OCTETS: usize = 500_000;
@@ -128,11 +129,8 @@ fn scheme(value: &str) -> Option<String> {
 
 /// A plain text as HTML that looks the same.
 pub(super) fn of_text(text: &str) -> String {
-    let escaped = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    format!("<div style=\"white-space: pre-wrap\">{escaped}</div>")
+    let text = escape_html(text);
+    format!("<div style=\"white-space: pre-wrap\">{text}</div>")
 }
 
 /// HTML as plain text: paragraphs, lists, quotations and the addresses of links stay recognisable.

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use crate::core::hex::hex;
 use crate::core::snapshot::Scope;
 use crate::http::body::{Asked, At, Parts};
 use crate::http::files::{self, Answered};
 use crate::http::routes::Routes;
-use crate::http::token::hex;
 use crate::http::{App, Asker, HttpError, Needs, Problem, Reloaded};
 use crate::media::command::Codec;
 use crate::media::prompt::upload::{self, Checked, MOST_UPLOADED};

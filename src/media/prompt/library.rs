@@ -18,6 +18,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::core::hex::hex;
 use crate::core::prompt::PromptFiles;
 use crate::core::snapshot::Snapshot;
 use crate::media::command::Codec;
@@ -447,8 +448,7 @@ fn measure(decoded: &Decoded) -> Report {
 }
 
 fn fingerprint(wav: &[u8]) -> String {
-    let digest = Sha256::digest(wav);
-    digest.iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(&Sha256::digest(wav))
 }
 
 /// The whole file, on the disk, or none of it.
