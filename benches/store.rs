@@ -357,6 +357,7 @@ fn message(id: u128, n: u128) -> MessageRecord {
         external_id: Some(format!("{id}@example.com")),
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

@@ -97,12 +97,14 @@ impl Contacts {
         })
     }
 
-    /// Who that is: by cookie, verified address, caller number, or an address that nothing verifies.
-    /// What is switched off counts last, for showing the name.
+    /// Who that is: by cookie, verified address, caller number, or an address or number that somebody
+    /// typed. What is switched off counts last, for showing the name.
     pub fn find(&self, hint: &ContactHint, lookup: ContactLookup) -> Option<(ContactId, FoundBy)> {
         let address = hint.address.as_deref().and_then(clean_address);
         let by_address = address.and_then(|address| self.by_address.get(&address));
         let cookie = hint.cookie.as_ref();
+        let number = hint.number.as_ref();
+        let by_number = number.and_then(|number| self.by_number.get(number));
         let ways = [
             (
                 lookup.by_cookie,
@@ -116,9 +118,7 @@ impl Contacts {
             ),
             (
                 lookup.by_number,
-                hint.number
-                    .as_ref()
-                    .and_then(|number| self.by_number.get(number)),
+                by_number.filter(|_| hint.called),
                 FoundBy::CallerNumber,
             ),
         ];
@@ -127,7 +127,9 @@ impl Contacts {
             .filter(|(on, ..)| *on)
             .find_map(|(_, found, by)| found.map(|id| (*id, *by)));
         trusted.or_else(|| {
-            let unverified = by_address.map(|id| (*id, FoundBy::UnverifiedSender));
+            let typed = by_number.filter(|_| !hint.called);
+            let unverified = by_address.or(typed);
+            let unverified = unverified.map(|id| (*id, FoundBy::UnverifiedSender));
             unverified.or_else(|| {
                 ways.iter()
                     .find_map(|(_, found, by)| found.map(|id| (*id, *by)))
@@ -351,8 +353,10 @@ impl Contacts {
             FoundBy::VerifiedSender
         } else if address.is_some() {
             FoundBy::UnverifiedSender
-        } else if hint.number.is_some() {
+        } else if hint.number.is_some() && hint.called {
             FoundBy::CallerNumber
+        } else if hint.number.is_some() {
+            FoundBy::UnverifiedSender
         } else {
             return None;
         };
@@ -595,6 +599,30 @@ mod tests {
         assert_eq!((known.id, known.revision), (made.id, 2));
         assert_eq!(known.addresses, ["kari@example.com"]);
         assert_eq!(known.name, "Kari");
+    }
+
+    #[test]
+    fn a_number_that_somebody_typed_is_not_a_callers() {
+        let mut world = World::new();
+        let mut kari = person("Kari", &[]);
+        kari.numbers = vec!["+4790000001".parse().unwrap()];
+        let kari = world.put(kari).unwrap();
+        let mut hint = ContactHint {
+            number: kari.numbers.first().cloned(),
+            cookie: cookie('e'),
+            ..ContactHint::default()
+        };
+        let found = world.recognise(&hint);
+        assert_eq!(found.contact, Some((kari.id, FoundBy::UnverifiedSender)));
+        assert_eq!(found.changed, None, "the cookie is not hers");
+        hint.cookie = None;
+        hint.called = true;
+        let found = world.recognise(&hint);
+        assert_eq!(found.contact, Some((kari.id, FoundBy::CallerNumber)));
+        hint.called = false;
+        hint.number = "+4790000002".parse().ok();
+        let (_, by) = world.recognise(&hint).contact.unwrap();
+        assert_eq!(by, FoundBy::UnverifiedSender);
     }
 
     #[test]

@@ -328,8 +328,7 @@ impl Intake {
             name: sender.and_then(|it| it.name.clone()),
             address: sender.map(|it| it.address.to_lowercase()),
             verified: verified_sender(mail, &servers).is_some(),
-            number: None,
-            cookie: None,
+            ..ContactHint::default()
         };
         let origin = match verdict.and(had_one) {
             Ok(()) => Origin::Person,

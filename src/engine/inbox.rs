@@ -69,7 +69,8 @@ impl Engine {
     pub fn recover_voicemail(&mut self, record: &VoicemailRecord, now: Now) {
         let snapshot = Arc::clone(&self.snapshot);
         let channel = snapshot.channel(&record.channel);
-        self.conversations.voicemail_recovered(record, channel, now);
+        self.conversations
+            .voicemail_recovered(record, channel, &snapshot, now);
         self.settle(now);
     }
 

@@ -142,9 +142,12 @@ pub(super) struct MessageView {
     /// `"none"`, `"pending"`, `"sent"`, `"seen"` or `{"failed":"why"}`.
     #[schema(value_type = Object)]
     pub delivery: Delivery,
-    /// The call, of call items.
+    /// The call, of call items: of several missed ones the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
+    /// Missed calls that were counted into it before that one, the oldest first: the latest 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier_calls: Vec<String>,
     /// The voicemail, of voicemail items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voicemail: Option<String>,
@@ -213,6 +216,11 @@ impl MessageView {
             attachments: record.attachments.iter().map(AttachmentView::of).collect(),
             delivery: record.delivery.clone(),
             call: record.call.map(|call| call.to_string()),
+            earlier_calls: record
+                .earlier_calls
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             voicemail: record.voicemail.map(|voicemail| voicemail.to_string()),
             count: record.count,
         }

@@ -134,6 +134,7 @@ impl Item {
             external_id: None,
             raw: None,
             call: Some(self.call),
+            earlier_calls: Vec::new(),
             voicemail: None,
             count: 1,
         };

@@ -79,7 +79,7 @@ pub enum StoreError {
 }
 
 /// The tables, in the order in which they came to be.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "initial",
@@ -90,6 +90,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         3,
         "sqlite",
         include_str!("../../migrations/0003_sqlite.sql"),
+    ),
+    (
+        4,
+        "history",
+        include_str!("../../migrations/0004_history.sql"),
     ),
 ];
 

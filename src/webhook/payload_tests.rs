@@ -93,6 +93,7 @@ fn nothing_of_the_inside_goes_outside() {
         external_id: Some("secret-external".to_owned()),
         raw: Some("secret-raw".into()),
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     };

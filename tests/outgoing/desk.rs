@@ -85,6 +85,7 @@ pub fn message(conversation: &ConversationRecord, number: u128, text: &str) -> M
         external_id: None,
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

@@ -171,6 +171,8 @@ pub struct ContactHint {
     pub verified: bool,
     /// The phone number.
     pub number: Option<PhoneNumber>,
+    /// Whether somebody calls from that number; anybody can type any number.
+    pub called: bool,
     /// SHA-256 of the visitor cookie, in hex.
     pub cookie: Option<String>,
 }

@@ -208,8 +208,12 @@ pub struct MessageRecord {
     pub external_id: Option<String>,
     /// The whole of it as it came, relative to the attachments directory.
     pub raw: Option<PathBuf>,
-    /// The call, of call items.
+    /// The call, of call items: of several missed ones the last.
     pub call: Option<CallId>,
+    /// Missed calls that were counted into this message before that one, the oldest first; of very
+    /// many the latest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_calls: Vec<CallId>,
     /// The recorded message, of voicemail items.
     pub voicemail: Option<VoicemailId>,
     /// How many missed calls it stands for.

@@ -84,6 +84,7 @@ pub(super) fn said(second: i64, author: Author, text: &str) -> MessageRecord {
         external_id: None,
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

@@ -366,6 +366,7 @@ fn message(number: u128, conversation: ConversationId, arrival: &Arrival) -> Mes
         external_id: message.external_id,
         raw: message.raw,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

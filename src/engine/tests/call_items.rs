@@ -9,8 +9,9 @@ use crate::core::conversation::{
     Actor, Assignee, Command, ContactChange, ContactRecord, ConversationRecord, ItemKind,
     MessageKind, MessageRecord, NewMessage, RefusalKind, Status,
 };
-use crate::core::id::{ConversationId, MessageId};
+use crate::core::id::{CallId, ConversationId, MessageId};
 use crate::core::record::Record;
+use crate::core::routing::FoundBy;
 use crate::core::sample;
 use crate::core::snapshot::{Snapshot, Step, Strategy, Target};
 use crate::media::command::RecordingEnd;
@@ -40,6 +41,29 @@ impl World {
             }
         }
         order.iter().map(|id| rows[id].clone()).collect()
+    }
+
+    /// Calls in the order in which they began.
+    fn calls_kept(&self) -> Vec<CallId> {
+        let mut calls = Vec::new();
+        for record in &self.records {
+            if let Record::Call(call) = record
+                && !calls.contains(&call.id)
+            {
+                calls.push(call.id);
+            }
+        }
+        calls
+    }
+
+    /// The last state of each contact.
+    fn contacts_kept(&self) -> Vec<ContactRecord> {
+        let contacts = self.records.iter().filter_map(|record| match record {
+            Record::Contact(contact) => Some((contact.id, (**contact).clone())),
+            _ => None,
+        });
+        let last: BTreeMap<_, _> = contacts.collect();
+        last.into_values().collect()
     }
 
     /// Somebody calls, and gives up after two seconds.
@@ -93,6 +117,10 @@ fn several_missed_calls_of_one_caller_in_a_short_time_are_one_item() {
     assert_eq!(world.items().len(), 1);
     assert_eq!(kinds(&world), [(MessageKind::MissedCall, 2)]);
     assert_eq!(world.items()[0].preview, "Missed call (2 times)");
+    let calls = world.calls_kept();
+    let message = &world.messages_kept()[0];
+    assert_eq!(message.earlier_calls, calls[..1]);
+    assert_eq!(message.call, calls.get(1).copied());
     world.run(seconds(1900));
     world.misses_a_call();
     assert_eq!(world.items().len(), 1, "the conversation is the same");
@@ -184,6 +212,54 @@ fn callers_who_do_not_show_their_number_get_an_item_each() {
     assert_eq!(items.len(), 2);
     assert_eq!(items[0].subject, "anonymous");
     assert_eq!(items[0].from, None);
+    assert!(world.contacts_kept().is_empty(), "they are nobody");
+}
+
+#[test]
+fn somebody_who_calls_becomes_a_contact_with_all_calls() {
+    let mut world = quiet();
+    world.misses_a_call();
+    let contacts = world.contacts_kept();
+    let [contact] = contacts.as_slice() else {
+        panic!("{contacts:?}")
+    };
+    assert_eq!(contact.numbers, [CALLER.parse().unwrap()]);
+    assert_eq!(contact.owner, None);
+    world.run(seconds(4000));
+    let id = world.items()[0].id;
+    world.sets(id, "anna", Status::Closed);
+    world.misses_a_call();
+    assert_eq!(world.contacts_kept(), contacts, "the same");
+    let items = world.items();
+    let theirs = items.iter().map(|item| (item.contact, item.found_by));
+    let theirs: Vec<_> = theirs.collect();
+    assert_eq!(theirs, [(Some(contact.id), Some(FoundBy::CallerNumber)); 2]);
+    world.check_inbox();
+}
+
+#[test]
+fn a_number_that_a_contact_has_in_another_writing_is_that_contacts() {
+    let mut world = quiet();
+    let kari = ContactRecord {
+        numbers: vec!["+47 900 00-001".parse().unwrap()],
+        ..with_contact(None)
+    };
+    world.ask(put(kari)).unwrap();
+    world.misses_a_call();
+    assert_eq!(world.contacts_kept().len(), 1);
+    assert_eq!(world.items()[0].contact_name, "Kari Nordmann");
+}
+
+#[test]
+fn a_message_links_to_so_many_missed_calls_and_no_more() {
+    let mut world = quiet();
+    for _ in 0..103 {
+        world.misses_a_call();
+    }
+    let message = &world.messages_kept()[0];
+    let calls = world.calls_kept();
+    assert_eq!((message.count, calls.len()), (103, 103));
+    assert_eq!(message.earlier_calls, calls[2..102], "the latest of them");
 }
 
 fn with_contact(owner: Option<&str>) -> ContactRecord {

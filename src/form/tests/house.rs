@@ -175,6 +175,7 @@ fn kept(arrival: &Arrival) -> (ConversationRecord, MessageRecord) {
         external_id: arrival.message.external_id.clone(),
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     };

@@ -87,6 +87,13 @@ impl<'r> Columns<'r> {
         Ok(self.integer()? != 0)
     }
 
+    /// A condition; what it says of nothing is no.
+    pub fn truth(&mut self) -> Result<bool, StoreError> {
+        let place = self.place();
+        let truth: Option<i64> = self.row.try_get(place)?;
+        Ok(truth.is_some_and(|truth| truth != 0))
+    }
+
     pub fn real(&mut self) -> Result<Option<f64>, StoreError> {
         let place = self.place();
         Ok(self.row.try_get(place)?)
@@ -224,7 +231,8 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<ConversationReco
 pub(super) const MESSAGE: &str = "messages.id, messages.conversation, messages.at, messages.kind,
  messages.author_kind, messages.author, messages.author_name, messages.subject, messages.text,
  messages.quoted, messages.html, messages.fields, messages.attachments, messages.delivery,
- messages.external_id, messages.raw, messages.call, messages.voicemail, messages.count";
+ messages.external_id, messages.raw, messages.call, messages.earlier_calls, messages.voicemail,
+ messages.count";
 
 /// The columns of [`MESSAGE`].
 pub(super) fn message(columns: &mut Columns<'_>) -> Result<MessageRecord, StoreError> {
@@ -245,6 +253,7 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<MessageRecord, StoreE
         external_id: columns.texts()?,
         raw: columns.texts()?.map(PathBuf::from),
         call: columns.parsed_if()?,
+        earlier_calls: columns.json()?,
         voicemail: columns.parsed_if()?,
         count: u32::try_from(columns.count()?).unwrap_or(u32::MAX),
     })

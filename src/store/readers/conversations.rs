@@ -4,7 +4,6 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::columns::{self, CONVERSATION, Columns, DECISION};
 use super::page::{Cursor, Page, Place};
-use super::search::Search;
 use super::{Readers, Sight};
 use crate::core::conversation::{Assignee, ConversationRecord, ItemKind, Status};
 use crate::core::id::{ContactId, ConversationId};
@@ -85,7 +84,8 @@ pub struct Count {
 }
 
 impl Readers {
-    /// A part of a list, the latest message first.
+    /// A part of a list, the latest message first. Where words are searched for that stand in very
+    /// many messages, it may hold fewer than asked for, and still go on.
     ///
     /// # Errors
     /// The database does not answer, or a row cannot be read.
@@ -94,6 +94,9 @@ impl Readers {
         sight: &Sight,
         query: &ConversationQuery,
     ) -> Result<Page<ListedConversation>, StoreError> {
+        if let Some(typed) = &query.search {
+            return self.searched(sight, query, typed).await;
+        }
         let mut question = QueryBuilder::new(format!("SELECT {CONVERSATION}, "));
         push_unread(&mut question, query.user.as_ref());
         question.push(" FROM conversations WHERE");
@@ -294,6 +297,11 @@ impl Readers {
                  WHERE messages.call IS NOT NULL AND messages.conversation = ",
         );
         question.push_bind(id.to_string());
+        question.push(
+            " UNION SELECT earlier_calls.call FROM earlier_calls
+                 WHERE earlier_calls.conversation = ",
+        );
+        question.push_bind(id.to_string());
         question.push(")) AND EXISTS (SELECT 1 FROM conversations WHERE conversations.id = ");
         question.push_bind(id.to_string()).push(" AND");
         sight.push(&mut question, "conversations.inbox");
@@ -320,7 +328,7 @@ impl Readers {
 }
 
 /// 1 where the user has not read the conversation to its end.
-fn push_unread(question: &mut QueryBuilder<Sqlite>, user: Option<&UserName>) {
+pub(super) fn push_unread(question: &mut QueryBuilder<Sqlite>, user: Option<&UserName>) {
     let Some(user) = user else {
         question.push("0");
         return;
@@ -401,7 +409,8 @@ impl View {
 }
 
 impl ConversationQuery {
-    fn push(&self, question: &mut QueryBuilder<Sqlite>) {
+    /// The conditions, but for the words that are searched for.
+    pub(super) fn push(&self, question: &mut QueryBuilder<Sqlite>) {
         self.view.push(question);
         match self.status {
             Some(status) => {
@@ -436,9 +445,6 @@ impl ConversationQuery {
             question.push(" AND ");
             push_unread(question, self.user.as_ref());
             question.push(" = 1");
-        }
-        if let Some(search) = &self.search {
-            Search::of(search).push_conversations(question);
         }
     }
 }

@@ -11,6 +11,7 @@ mod page;
 mod people;
 mod restore;
 mod search;
+mod searching;
 mod sight;
 mod voicemails;
 

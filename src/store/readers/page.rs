@@ -94,12 +94,52 @@ impl Place {
         id: &str,
         limit: u32,
     ) {
+        self.push_first(question, at, id, rows(limit));
+    }
+
+    /// The order of rows, and exactly how many.
+    pub(super) fn push_first(
+        &self,
+        question: &mut QueryBuilder<Sqlite>,
+        at: &str,
+        id: &str,
+        count: u32,
+    ) {
         let order = match self {
             Place::Latest | Place::OlderThan(_) => "DESC",
             Place::NewerThan(_) => "ASC",
         };
         question.push(format_args!(" ORDER BY {at} {order}, {id} {order} LIMIT "));
-        question.push_bind(rows(limit));
+        question.push_bind(count);
+    }
+
+    /// What lies beyond a row, in the same direction.
+    pub(super) fn beyond(&self, row: Cursor) -> Place {
+        match self {
+            Place::Latest | Place::OlderThan(_) => Place::OlderThan(row),
+            Place::NewerThan(_) => Place::NewerThan(row),
+        }
+    }
+
+    /// A part of the list that was looked through until a place, where it goes on.
+    pub(super) fn page_until<T>(
+        &self,
+        items: Vec<T>,
+        until: Place,
+        cursor: impl Fn(&T) -> Cursor,
+    ) -> Page<T> {
+        let page = self.page(items, LARGEST_PAGE, cursor);
+        match until {
+            Place::Latest => page,
+            Place::OlderThan(row) => Page {
+                older: Some(row),
+                ..page
+            },
+            Place::NewerThan(row) => Page {
+                newer: Some(row),
+                ..page
+            },
+        }
     }
 
     /// The part of the list, of the rows in the order asked for.

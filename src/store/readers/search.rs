@@ -12,9 +12,9 @@ const LONGEST_SEARCH: usize = 200;
 /// Digits from which on a search is taken for a phone number.
 const SHORTEST_NUMBER: usize = 4;
 
-/// Messages that one word is looked for in, the latest of those that have it: a word that stands in
-/// more says little, and each costs about a microsecond.
-const LOOKED_AT: u32 = 10_000;
+/// Messages, or conversations, that have a word, up to which all of them are gathered at once, each in
+/// about a microsecond. What stands in more is looked for from conversation to conversation.
+pub(super) const GATHERED: u32 = 10_000;
 
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,28 +53,37 @@ impl Search {
         Search { phrases, digits }
     }
 
-    /// The condition that a conversation has every word, in its subject, its contact, or any of its
-    /// messages. Of a word that stands in very many, the latest count, unless all words stand
-    /// together.
-    pub fn push_conversations(&self, question: &mut QueryBuilder<Sqlite>) {
-        question.push(" AND (");
-        if let Some(digits) = &self.digits {
-            question.push("conversations.from_number LIKE ");
-            question.push_bind(format!("%{digits}"));
-            question.push(" OR ");
-        }
-        if self.phrases.len() > 1 {
-            push_match(question, &self.phrases.join(" "));
-            question.push(" OR ");
-        }
-        question.push("(");
-        if self.phrases.is_empty() {
-            question.push("FALSE");
-        }
-        for (place, phrase) in self.phrases.iter().enumerate() {
-            if place > 0 {
-                question.push(" AND ");
+    /// The phrases, each of which must be found somewhere.
+    pub fn phrases(&self) -> &[String] {
+        &self.phrases
+    }
+
+    /// Whether the caller's number alone may be what is searched for.
+    pub fn push_number(&self, question: &mut QueryBuilder<Sqlite>) {
+        match &self.digits {
+            Some(digits) => {
+                question.push("conversations.from_number LIKE ");
+                question.push_bind(format!("%{digits}"));
             }
+            None => {
+                question.push("FALSE");
+            }
+        }
+    }
+
+    /// The condition that a conversation has every word, in its subject, its contact, or any of its
+    /// messages. Words in `common` are not asked for.
+    pub fn push_conversations(&self, question: &mut QueryBuilder<Sqlite>, common: &[&String]) {
+        question.push(" AND (");
+        self.push_number(question);
+        question.push(" OR (");
+        question.push(if self.phrases.is_empty() {
+            "FALSE"
+        } else {
+            "TRUE"
+        });
+        for phrase in self.phrases.iter().filter(|one| !common.contains(one)) {
+            question.push(" AND ");
             push_match(question, phrase);
         }
         question.push("))");
@@ -100,7 +109,7 @@ impl Search {
                          (SELECT rowid FROM contact_search WHERE contact_search MATCH ",
                 );
                 question.push_bind(phrases.join(" "));
-                question.push(format_args!(" ORDER BY rowid DESC LIMIT {LOOKED_AT})"));
+                question.push(")");
             }
         }
         question.push(")");
@@ -114,13 +123,13 @@ fn push_match(question: &mut QueryBuilder<Sqlite>, asked: &str) {
              (SELECT rowid FROM conversation_search WHERE conversation_search MATCH ",
     );
     question.push_bind(asked.to_owned());
-    question.push(format_args!(
-        " ORDER BY rowid DESC LIMIT {LOOKED_AT})
+    question.push(
+        ")
          OR conversations.id IN (SELECT conversation FROM messages WHERE number IN
-             (SELECT rowid FROM message_search WHERE message_search MATCH "
-    ));
+             (SELECT rowid FROM message_search WHERE message_search MATCH ",
+    );
     question.push_bind(asked.to_owned());
-    question.push(format_args!(" ORDER BY rowid DESC LIMIT {LOOKED_AT})))"));
+    question.push(")))");
 }
 
 #[cfg(test)]

@@ -58,12 +58,17 @@ impl Sight {
                 question.push(" TRUE");
             }
             Sight::Inboxes(_) => {
-                question.push(format_args!(
-                    " EXISTS (SELECT 1 FROM messages AS told
-                     JOIN conversations AS seen_by ON seen_by.id = told.conversation
-                     WHERE told.call = {column} AND"
-                ));
-                self.push(question, "seen_by.inbox");
+                question.push(" (");
+                for (place, told) in ["messages", "earlier_calls"].into_iter().enumerate() {
+                    let or = if place > 0 { " OR" } else { "" };
+                    question.push(format_args!(
+                        "{or} EXISTS (SELECT 1 FROM {told} AS told
+                         JOIN conversations AS seen_by ON seen_by.id = told.conversation
+                         WHERE told.call = {column} AND"
+                    ));
+                    self.push(question, "seen_by.inbox");
+                    question.push(")");
+                }
                 question.push(")");
             }
         }

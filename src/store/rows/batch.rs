@@ -227,12 +227,17 @@ impl Batch {
     async fn write_inbox(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         let rows: Vec<_> = self.conversations.values().collect();
         in_parts(connection, &rows, inbox::conversations).await?;
-        let rows = self.messages.all();
-        in_parts(connection, &rows, inbox::messages).await?;
-        let rows: Vec<_> = (rows.iter())
+        let messages = self.messages.all();
+        in_parts(connection, &messages, inbox::messages).await?;
+        let rows: Vec<_> = (messages.iter())
             .flat_map(|message| message.attachments.iter().map(move |file| (file, *message)))
             .collect();
         in_parts(connection, &rows, inbox::attachments).await?;
+        let calls = |message: &MessageRecord| message.earlier_calls.clone();
+        let rows: Vec<_> = (messages.iter())
+            .flat_map(|message| calls(message).into_iter().map(move |call| (call, *message)))
+            .collect();
+        in_parts(connection, &rows, inbox::earlier_calls).await?;
         in_parts(connection, &self.assignments, inbox::assignments).await?;
         let rows: Vec<_> = self.presence.values().collect();
         in_parts(connection, &rows, inbox::presence).await?;

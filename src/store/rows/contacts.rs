@@ -1,9 +1,12 @@
 //! Contacts, and what they are found by.
 
+use std::collections::HashMap;
+
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{ROWS, execute, in_parts, inserting, json, push_list, replacing, signed};
 use crate::core::conversation::{ContactRecord, Gone};
+use crate::core::id::ContactId;
 
 /// The columns of contacts.
 const CONTACT: [&str; 12] = [
@@ -35,6 +38,7 @@ pub(super) async fn write(
     rows: &[&ContactRecord],
 ) -> Result<(), sqlx::Error> {
     in_parts(connection, rows, contacts).await?;
+    follow(connection, rows).await?;
     for part in rows.chunks(ROWS) {
         let ids: Vec<_> = part.iter().map(|contact| contact.id).collect();
         for (table, column, list) in LOOKUPS {
@@ -50,6 +54,41 @@ pub(super) async fn write(
             statement.push(format!(" ON CONFLICT ({column}, contact) DO NOTHING"));
             execute(connection, statement, ids.len() == 1).await?;
         }
+    }
+    Ok(())
+}
+
+/// Conversations follow a contact into the one that it was merged into, and are nobody's where it was
+/// deleted. Those in memory say so by themselves; this is for those that are closed.
+async fn follow(
+    connection: &mut SqliteConnection,
+    rows: &[&ContactRecord],
+) -> Result<(), sqlx::Error> {
+    let merged: HashMap<ContactId, ContactId> = (rows.iter())
+        .filter_map(|contact| match contact.gone {
+            Some(Gone::Merged(into)) => Some((contact.id, into)),
+            Some(Gone::Deleted) | None => None,
+        })
+        .collect();
+    for contact in rows {
+        let mut statement = match contact.gone {
+            None => continue,
+            Some(Gone::Deleted) => {
+                QueryBuilder::new("UPDATE conversations SET found_by = NULL, contact = NULL")
+            }
+            Some(Gone::Merged(mut into)) => {
+                // Of several merges in a row, each goes on where the one before it ended.
+                for _ in 0..merged.len() {
+                    into = merged.get(&into).copied().unwrap_or(into);
+                }
+                let mut statement = QueryBuilder::new("UPDATE conversations SET contact = ");
+                statement.push_bind(into.to_string());
+                statement
+            }
+        };
+        statement.push(" WHERE contact = ");
+        statement.push_bind(contact.id.to_string());
+        execute(connection, statement, true).await?;
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub(super) async fn delete(
     connection: &mut SqliteConnection,
     id: ConversationId,
 ) -> Result<(), sqlx::Error> {
-    const STEPS: [&str; 12] = [
+    const STEPS: [&str; 13] = [
         "INSERT INTO deleted_conversations (id) VALUES ($1) ON CONFLICT (id) DO NOTHING",
         "INSERT INTO removals (directory, path)
          SELECT 'attachments', json_extract(value, '$.path')
@@ -80,6 +80,7 @@ pub(super) async fn delete(
         "DELETE FROM heard WHERE voicemail IN (SELECT id FROM voicemails WHERE conversation = $1)",
         "DELETE FROM voicemails WHERE conversation = $1",
         "DELETE FROM attachments WHERE conversation = $1",
+        "DELETE FROM earlier_calls WHERE conversation = $1",
         "DELETE FROM messages WHERE conversation = $1",
         "DELETE FROM assignments WHERE conversation = $1",
         "DELETE FROM seen WHERE conversation = $1",

@@ -7,6 +7,7 @@ use crate::core::conversation::{
     Assignee, Attachment, AuditRecord, Author, ConversationRecord, MessageRecord, PresenceRecord,
     SeenRecord, SessionRecord,
 };
+use crate::core::id::CallId;
 use crate::core::record::{AssignmentRecord, HeardRecord};
 use crate::core::time::Wall;
 use crate::store::journal::Position;
@@ -83,7 +84,7 @@ pub(super) fn conversations(rows: &[&ConversationRecord]) -> QueryBuilder<Sqlite
 }
 
 /// The columns of messages.
-const MESSAGE: [&str; 20] = [
+const MESSAGE: [&str; 21] = [
     "id",
     "conversation",
     "at",
@@ -102,6 +103,7 @@ const MESSAGE: [&str; 20] = [
     "external_id",
     "raw",
     "call",
+    "earlier_calls",
     "voicemail",
     "count",
 ];
@@ -130,6 +132,7 @@ pub(super) fn messages(rows: &[&MessageRecord]) -> QueryBuilder<Sqlite> {
             .push_bind(message.external_id.clone())
             .push_bind(raw.map(|path| path.to_string_lossy().into_owned()))
             .push_bind(message.call.map(|call| call.to_string()))
+            .push_bind(json(&message.earlier_calls))
             .push_bind(message.voicemail.map(|voicemail| voicemail.to_string()))
             .push_bind(i64::from(message.count));
     });
@@ -156,6 +159,18 @@ pub(super) fn attachments(rows: &[(&Attachment, &MessageRecord)]) -> QueryBuilde
             .push_bind(message.conversation.to_string());
     });
     statement.push(" ON CONFLICT (id) DO NOTHING");
+    statement
+}
+
+/// Which message each missed call was counted into before its last one.
+pub(super) fn earlier_calls(rows: &[(CallId, &MessageRecord)]) -> QueryBuilder<Sqlite> {
+    let mut statement = inserting("earlier_calls", &["call", "message", "conversation"]);
+    statement.push_values(rows, |mut row, (call, message)| {
+        row.push_bind(call.to_string())
+            .push_bind(message.id.to_string())
+            .push_bind(message.conversation.to_string());
+    });
+    statement.push(" ON CONFLICT (call) DO NOTHING");
     statement
 }
 

@@ -14,10 +14,11 @@ use crate::core::record::{HeardRecord, Record};
 
 /// Every row of every table as text, but for the numbers of rows.
 pub(super) fn dump(database: &Path) -> Vec<String> {
-    const TABLES: [&str; 16] = [
+    const TABLES: [&str; 17] = [
         "SELECT 'conversations', id, revision, status, subject, assignee_kind, assignee, inbox, last_message, closed FROM conversations ORDER BY id",
         "SELECT 'messages', id, conversation, text, delivery, words, raw FROM messages ORDER BY number",
         "SELECT 'attachments', id, message, conversation FROM attachments ORDER BY id",
+        "SELECT 'earlier_calls', call, message, conversation FROM earlier_calls ORDER BY call",
         "SELECT 'assignments', segment, place, conversation, assignee_kind, assignee FROM assignments ORDER BY segment, place",
         "SELECT 'contacts', id, revision, name, addresses, gone FROM contacts ORDER BY id",
         "SELECT 'addresses', address, contact FROM contact_addresses ORDER BY address, contact",
@@ -64,6 +65,7 @@ fn a_day() -> Vec<Record> {
     with_files.fields = vec![("Order".to_owned(), "A-77".to_owned())];
     let mut reply = message(2);
     reply.conversation = conversation_id(1);
+    reply.earlier_calls = vec![super::sample::call(9).id];
     reply.delivery = Delivery::Pending;
     let mut sent = reply.clone();
     sent.delivery = Delivery::Sent;

@@ -9,7 +9,8 @@ use super::{Files, runtime};
 use crate::core::conversation::{Assignee, MessageKind, Status};
 use crate::core::name::InboxName;
 use crate::store::{
-    ConversationQuery, Inboxes, MessagePlace, Readers, Sight, Store, View, VoicemailQuery,
+    ConversationQuery, Inboxes, MIGRATIONS, MessagePlace, Readers, Sight, Store, View,
+    VoicemailQuery,
 };
 
 /// Rows as version 0.1 kept them: an answered call, a missed one, a voicemail of an unknown number.
@@ -44,7 +45,8 @@ const JOURNAL: &str = r#"{"record":"call","id":"ca000000-0000-0000-0000-00000000
 {"record":"assignment","conversation":"c0000000-0000-0000-0000-000000000004","user":"bjorn","at":"2026-12-01T11:00:25.000Z","decision":null}
 "#;
 
-fn version_0_1() -> Files {
+/// A database with the first so many migrations, and these rows.
+fn database(migrations: usize, rows: &'static str) -> Files {
     let files = Files::new();
     runtime().block_on(async {
         let mut connection = SqliteConnectOptions::new()
@@ -53,15 +55,21 @@ fn version_0_1() -> Files {
             .connect()
             .await
             .unwrap();
-        let sql = include_str!("../../../migrations/0001_initial.sql");
-        let sql = AssertSqlSafe(sql).into_sql_str();
-        let first = Migration::new(1, "initial".into(), MigrationType::Simple, sql, false);
-        Migrator::with_migrations(vec![first])
+        let migrations = (MIGRATIONS.iter().take(migrations)).map(|(version, name, sql)| {
+            let sql = AssertSqlSafe(*sql).into_sql_str();
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        });
+        Migrator::with_migrations(migrations.collect())
             .run(&mut connection)
             .await
             .unwrap();
-        sqlx::raw_sql(ROWS).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
     });
+    files
+}
+
+fn version_0_1() -> Files {
+    let files = database(1, ROWS);
     let journal = files.places().journal;
     std::fs::create_dir_all(&journal).unwrap();
     std::fs::write(journal.join("0000000001.jsonl"), JOURNAL).unwrap();
@@ -161,4 +169,56 @@ fn an_upgrade_happens_once() {
     let rows = dump(&files.database());
     drop(files.open());
     assert_eq!(dump(&files.database()), rows);
+}
+
+/// Three missed calls in one message that names the last; closed conversations of a contact that was
+/// merged twice, of one that was deleted, and of a caller whose number a contact has.
+const BEFORE_HISTORY: &str = "
+INSERT INTO calls (id, channel, from_number, to_number, began, outcome, detail, sip_call_id, snapshot) VALUES
+ ('ca000000-0000-0000-0000-000000000001', 'main-line', '+4790000001', '+4722334455', '2026-12-01T08:00:00.000Z', 'missed', '', '1', 1),
+ ('ca000000-0000-0000-0000-000000000002', 'main-line', '+4790000001', '+4722334455', '2026-12-01T08:01:00.000Z', 'missed', '', '2', 1),
+ ('ca000000-0000-0000-0000-000000000003', 'main-line', '+4790000001', '+4722334455', '2026-12-01T08:02:00.000Z', 'missed', '', '3', 1),
+ ('ca000000-0000-0000-0000-000000000009', 'main-line', '+4790000009', '+4722334455', '2026-12-01T08:01:30.000Z', 'missed', '', '9', 1);
+INSERT INTO contacts (id, revision, name, addresses, numbers, cookies, note, gone, created, changed) VALUES
+ ('c7000000-0000-0000-0000-000000000001', 2, 'Kari', '[]', '[\"+4790000001\"]', '[]', '', NULL, '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:00.000Z'),
+ ('c7000000-0000-0000-0000-000000000002', 2, '', '[]', '[]', '[]', '', 'c7000000-0000-0000-0000-000000000001', '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:00.000Z'),
+ ('c7000000-0000-0000-0000-000000000003', 2, '', '[]', '[]', '[]', '', 'c7000000-0000-0000-0000-000000000002', '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:00.000Z'),
+ ('c7000000-0000-0000-0000-000000000004', 2, '', '[]', '[]', '[]', '', 'deleted', '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:00.000Z');
+INSERT INTO contact_numbers VALUES ('+4790000001', 'c7000000-0000-0000-0000-000000000001');
+INSERT INTO conversations (id, revision, kind, channel, status, subject, contact, contact_name, from_number, began, last_message, preview, replied) VALUES
+ ('c0000000-0000-0000-0000-000000000001', 3, 'call', 'main-line', 'open', '', NULL, '', '+4790000001', '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:01.000Z', '', 0),
+ ('c0000000-0000-0000-0000-000000000002', 3, 'email', 'support', 'closed', '', 'c7000000-0000-0000-0000-000000000002', '', NULL, '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:02.000Z', '', 0),
+ ('c0000000-0000-0000-0000-000000000003', 3, 'email', 'support', 'closed', '', 'c7000000-0000-0000-0000-000000000003', '', NULL, '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:03.000Z', '', 0),
+ ('c0000000-0000-0000-0000-000000000004', 3, 'email', 'support', 'closed', '', 'c7000000-0000-0000-0000-000000000004', '', NULL, '2026-12-01T08:00:00.000Z', '2026-12-01T08:00:04.000Z', '', 0);
+INSERT INTO messages (id, conversation, at, kind, author_kind, author_name, text, fields, attachments, words, delivery, call, count) VALUES
+ ('ca000000-0000-0000-0000-000000000001', 'c0000000-0000-0000-0000-000000000001', '2026-12-01T08:02:00.000Z', 'missed-call', 'contact', '', '', '[]', '[]', '', '\"none\"', 'ca000000-0000-0000-0000-000000000003', 3);
+";
+
+#[test]
+fn history_of_before_is_complete() {
+    let files = database(3, BEFORE_HISTORY);
+    let complain = |text: String| panic!("{text}");
+    drop(Store::open(&files.places(), &Inboxes::new(), complain).unwrap());
+    runtime().block_on(async {
+        let readers = Readers::open(&files.database(), 1).await.unwrap();
+        let all = Sight::Everything;
+        let query = ConversationQuery {
+            view: View::Everything,
+            contact: "c7000000-0000-0000-0000-000000000001".parse().ok(),
+            limit: 10,
+            ..ConversationQuery::default()
+        };
+        let page = readers.conversations(&all, &query).await.unwrap();
+        assert_eq!(numbers(&page), [3, 2, 1]);
+        let call = &page.items[2].conversation;
+        let messages = readers.messages(&all, call.id, MessagePlace::Latest, 10);
+        let message = messages.await.unwrap().items.remove(0);
+        let calls = message.earlier_calls.iter().chain(&message.call);
+        let calls: Vec<String> = calls.map(ToString::to_string).collect();
+        let ids = [1, 2, 3].map(|n| format!("ca000000-0000-0000-0000-00000000000{n}"));
+        assert_eq!(calls, ids);
+        let deleted = "c0000000-0000-0000-0000-000000000004".parse().unwrap();
+        let deleted = readers.conversation(&all, deleted).await.unwrap();
+        assert_eq!(deleted.unwrap().contact, None);
+    });
 }

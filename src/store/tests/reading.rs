@@ -57,6 +57,7 @@ fn what_is_read_is_what_was_kept() {
     text.external_id = Some("a@b".to_owned());
     text.raw = Some("2026/12/02/raw".into());
     text.call = Some(call(1).id);
+    text.earlier_calls = vec![call(3).id, call(2).id];
     text.voicemail = Some(voicemail(1).id);
     text.count = 3;
     let mut person = contact(1);
@@ -471,4 +472,44 @@ fn a_restart_reads_what_is_open_who_is_there_and_who_has_signed_in() {
             .assignments(&Sight::Everything, conversation_id(3)),
     );
     assert_eq!(given.len(), 2);
+}
+
+#[test]
+fn a_closed_conversation_follows_its_contact_into_the_one_that_it_was_merged_into() {
+    let closed = |n: u128, contact_of: u128| {
+        let mut closed = conversation(n);
+        closed.status = Status::Closed;
+        closed.contact = Some(contact(contact_of).id);
+        item(closed)
+    };
+    let gone = |n: u128, gone: Gone| {
+        let mut contact = contact(n);
+        contact.revision = 2;
+        contact.gone = Some(gone);
+        Record::Contact(Box::new(contact))
+    };
+    let people = (1..=4).map(|n| Record::Contact(Box::new(contact(n))));
+    let records = people.chain([
+        closed(1, 1),
+        closed(2, 2),
+        closed(3, 3),
+        closed(4, 4),
+        // Three into two, and that one into the first, whichever is written first.
+        gone(3, Gone::Merged(contact(2).id)),
+        gone(2, Gone::Merged(contact(1).id)),
+        gone(4, Gone::Deleted),
+    ]);
+    let kept = Kept::of(records);
+    let of = |n: u128| {
+        let mut query = view(View::Everything);
+        query.contact = Some(contact(n).id);
+        kept.listed(&query)
+    };
+    assert_eq!(of(1), [3, 2, 1]);
+    assert_eq!((of(2), of(3), of(4)), (vec![], vec![], vec![]));
+    let read = kept.ask(
+        kept.readers
+            .conversation(&Sight::Everything, conversation_id(4)),
+    );
+    assert_eq!(read.unwrap().contact, None, "a deleted contact is nobody");
 }

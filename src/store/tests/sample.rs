@@ -94,6 +94,7 @@ pub fn message(n: u128) -> MessageRecord {
         external_id: None,
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

@@ -5,7 +5,7 @@ use super::sample::{
 };
 use crate::core::conversation::Gone;
 use crate::core::record::Record;
-use crate::store::{ContactQuery, ConversationQuery, MessagePlace, Sight, View};
+use crate::store::{ContactQuery, ConversationQuery, MessagePlace, Place, Sight, View};
 
 fn search(words: &str) -> ConversationQuery {
     ConversationQuery {
@@ -109,6 +109,69 @@ fn what_was_reworded_is_found_by_its_new_words_only() {
     assert_eq!(kept.listed(&search("story")), [1]);
     assert_eq!(kept.listed(&search("parcel")), []);
     assert_eq!(kept.listed(&search("question")), [2, 1], "in the message");
+}
+
+/// Conversations that have the word so often that it is not gathered at once, each with an old message.
+const WORDY: std::ops::RangeInclusive<u128> = 2..=22;
+
+/// A message of every wordy conversation, 10,500 in all.
+fn wordy(extra: impl Iterator<Item = u128>) -> Vec<Record> {
+    let wordy = WORDY.flat_map(|n| {
+        let messages = (0..500).map(move |m| {
+            let mut umbrella = message(n * 1_000 + m);
+            umbrella.conversation = conversation_id(n);
+            umbrella.text = "Umbrella".to_owned();
+            said(umbrella)
+        });
+        std::iter::once(item(conversation(n))).chain(messages)
+    });
+    let extra = extra.map(|n| item(conversation(n)));
+    wordy.chain(extra).collect()
+}
+
+#[test]
+fn a_word_that_stands_in_very_many_messages_is_found_in_old_ones_too() {
+    let mut old = conversation(1);
+    // Something was said in it just now that does not have the word.
+    old.last_message = conversation(99).last_message;
+    let mut first = message(1);
+    first.text = "My umbrella, with a unicorn".to_owned();
+    let mut records = vec![item(old), said(first)];
+    records.extend(wordy(std::iter::empty()));
+    let kept = Kept::of(records);
+    let all: Vec<u128> = std::iter::once(1).chain(WORDY.rev()).collect();
+    assert_eq!(kept.listed(&search("umbrella")), all);
+    assert_eq!(kept.listed(&search("umbr")), all, "the beginning of it");
+    assert_eq!(kept.listed(&search("umbrella unicorn")), [1]);
+    assert_eq!(kept.listed(&search("umbrella elephant")), []);
+    let mut query = search("umbrella");
+    query.limit = 5;
+    let mut paged = Vec::new();
+    loop {
+        let page = kept.ask(kept.readers.conversations(&Sight::Everything, &query));
+        paged.extend(super::sample::numbers(&page));
+        let Some(older) = page.older else { break };
+        query.place = Place::OlderThan(older);
+    }
+    assert_eq!(paged, all);
+    let sight = Sight::Inboxes(["nobody's".into()].into());
+    let asked = search("umbrella");
+    let seen = kept.ask(kept.readers.conversations(&sight, &asked));
+    assert_eq!(seen.items, []);
+}
+
+#[test]
+fn a_search_that_looks_through_very_many_goes_on_with_the_next_page() {
+    // Later than those with the word, and without it: more than one page looks through.
+    let kept = Kept::of(wordy(100_000..104_100));
+    let page = kept.ask(
+        kept.readers
+            .conversations(&Sight::Everything, &search("umbrella")),
+    );
+    assert_eq!(page.items, []);
+    let mut query = search("umbrella");
+    query.place = Place::OlderThan(page.older.unwrap());
+    assert_eq!(kept.listed(&query), WORDY.rev().collect::<Vec<_>>());
 }
 
 #[test]
@@ -245,28 +308,4 @@ fn a_mails_ancestors_are_found_at_once_in_whatever_channel() {
         10,
     ));
     assert_eq!(page.items.len(), 1);
-}
-
-#[test]
-fn of_a_word_that_is_everywhere_the_latest_are_found_and_all_of_two_that_stand_together() {
-    // One more than is looked at has the word; the oldest has one of its own, too.
-    let records = (0..=10_000u128).map(|n| {
-        let mut message = message(n + 1);
-        message.author_name = String::new();
-        message.subject = None;
-        message.text = match n {
-            0 => "common rare".to_owned(),
-            _ => "common".to_owned(),
-        };
-        message.conversation = conversation_id(if n == 0 { 1 } else { 2 });
-        said(message)
-    });
-    let kept = Kept::of(
-        [item(conversation(1)), item(conversation(2))]
-            .into_iter()
-            .chain(records),
-    );
-    assert_eq!(kept.listed(&search("common")), [2]);
-    assert_eq!(kept.listed(&search("common rare")), [1]);
-    assert_eq!(kept.listed(&search("rare")), [1]);
 }

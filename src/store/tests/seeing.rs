@@ -11,7 +11,7 @@ use super::sample::{
 use crate::core::conversation::{Assignee, ContactRecord, Status};
 use crate::core::id::{ConversationId, LegId};
 use crate::core::name::UserName;
-use crate::core::record::{LegRecord, Record};
+use crate::core::record::{CallRecord, LegRecord, Record};
 use crate::store::{
     CallQuery, ConversationQuery, MessagePlace, Place, Readers, Sight, StoreError, View,
     VoicemailQuery,
@@ -31,12 +31,17 @@ fn whole(n: u128, inbox: Option<&str>, word: &str) -> Vec<Record> {
     text.author_name = word.to_owned();
     text.external_id = Some(format!("{word}@example.com"));
     text.call = Some(call(n).id);
+    text.earlier_calls = vec![call(n + 500).id];
     text.voicemail = Some(voicemail(n).id);
     let mut file = attachment(n);
     file.file_name = word.to_owned();
     text.attachments = vec![file];
     let mut call = call(n);
     call.detail = word.to_owned();
+    let earlier = CallRecord {
+        detail: word.to_owned(),
+        ..super::sample::call(n + 500)
+    };
     let mut recorded = voicemail(n);
     recorded.from_name = Some(word.to_owned());
     let mut decided = decision(n);
@@ -60,6 +65,7 @@ fn whole(n: u128, inbox: Option<&str>, word: &str) -> Vec<Record> {
             reason: String::new(),
         }),
         Record::Call(call),
+        Record::Call(earlier),
         Record::Voicemail(recorded),
         Record::Decision(Box::new(decided)),
         Record::Decision(Box::new(decided_of_call)),
@@ -164,6 +170,7 @@ const QUESTIONS: &[(&str, Question)] = &[
         })
     }),
     ("call", |r, s| told(r.call(s, call(1).id))),
+    ("call", |r, s| told(r.call(s, call(501).id))),
     ("legs", |r, s| told(r.legs(s, call(1).id))),
     ("decisions_of_call", |r, s| {
         told(r.decisions_of_call(s, call(1).id))

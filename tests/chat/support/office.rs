@@ -336,6 +336,7 @@ fn message(conversation: &ConversationRecord, kind: MessageKind, text: &str) -> 
         external_id: None,
         raw: None,
         call: None,
+        earlier_calls: Vec::new(),
         voicemail: None,
         count: 1,
     }

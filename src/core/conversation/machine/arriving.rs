@@ -108,7 +108,7 @@ impl Conversations {
         })
     }
 
-    fn recognise(
+    pub(super) fn recognise(
         &mut self,
         hint: &ContactHint,
         snapshot: &Snapshot,

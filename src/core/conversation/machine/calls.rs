@@ -27,6 +27,9 @@ use crate::core::snapshot::{Channel, Kind, Snapshot, Target};
 use crate::core::text::{LARGEST_TEXT, LONGEST_NAME, clean_line, clean_text};
 use crate::core::time::{Now, Wall};
 
+/// Missed calls that one message keeps links to: more than anybody looks at one by one.
+const EARLIER_CALLS: usize = 100;
+
 /// A call that arrives.
 #[derive(Clone, Debug)]
 pub struct IncomingCall<'a> {
@@ -59,15 +62,12 @@ impl Conversations {
         snapshot: &Snapshot,
         now: Now,
     ) -> (ConversationId, Option<ContactFacts>) {
-        let hint = ContactHint {
-            number: incoming.from.cloned(),
-            ..ContactHint::default()
-        };
-        let found = self.contacts.find(&hint, snapshot.settings.contacts);
+        let hint = hint_of(incoming.from, incoming.from_name);
+        let found = self.recognise(&hint, snapshot, now);
         let contact = found.map(|(contact, _)| contact);
         let id = match self.call_to_join(incoming, contact) {
             Some(id) => {
-                self.join(id, now);
+                self.join(id, found, now);
                 id
             }
             None => self.begin_with_call(incoming, found, now),
@@ -205,13 +205,17 @@ impl Conversations {
         &mut self,
         voicemail: &VoicemailRecord,
         channel: Option<&Channel>,
+        snapshot: &Snapshot,
         now: Now,
     ) {
         let id = voicemail.conversation;
         if !self.held.contains_key(&id) {
             let from = voicemail.from.as_ref();
-            let name = name_of_caller(from, voicemail.from_name.as_deref());
-            let mut row = blank_row(id, voicemail, name);
+            let from_name = voicemail.from_name.as_deref();
+            let found = self.recognise(&hint_of(from, from_name), snapshot, now);
+            let mut row = blank_row(id, voicemail, name_of_caller(from, from_name));
+            row.contact = found.map(|(contact, _)| contact);
+            row.found_by = found.map(|(_, by)| by);
             row.inbox = channel.and_then(|channel| channel.inbox.clone());
             self.hold(row, Opening::default());
         }
@@ -302,8 +306,12 @@ impl Conversations {
         id
     }
 
-    fn join(&mut self, id: ConversationId, now: Now) {
+    fn join(&mut self, id: ConversationId, found: Option<(ContactId, FoundBy)>, now: Now) {
         let row = self.edit(id, |row| {
+            if row.contact.is_none() {
+                row.contact = found.map(|(contact, _)| contact);
+                row.found_by = found.map(|(_, by)| by);
+            }
             row.status = Status::Open;
             row.item = Some(ItemKind::MissedCall);
             row.last_message = now.wall;
@@ -336,6 +344,9 @@ impl Conversations {
             Some(before) => {
                 let mut message = before.clone();
                 message.count = message.count.saturating_add(1);
+                message.earlier_calls.extend(message.call);
+                let spare = message.earlier_calls.len().saturating_sub(EARLIER_CALLS);
+                message.earlier_calls.drain(..spare);
                 message.call = Some(incoming.call);
                 message.at = now.wall;
                 let words = format!("Missed call ({} times)", message.count);
@@ -371,6 +382,7 @@ impl Conversations {
         let own = MessageRecord {
             id: MessageId(call.0),
             count: 1,
+            earlier_calls: Vec::new(),
             text: String::new(),
             ..under_way.message.clone()
         };
@@ -443,6 +455,17 @@ impl CallUnderWay {
     /// Whether somebody talks in it: the desk counts it by itself then.
     pub(super) fn is_talking(&self) -> bool {
         self.answered_by.is_some()
+    }
+}
+
+/// What a call says of its caller.
+fn hint_of(number: Option<&PhoneNumber>, name: Option<&str>) -> ContactHint {
+    ContactHint {
+        number: number.cloned(),
+        called: true,
+        // A name alone is nobody.
+        name: number.and(name).map(str::to_owned),
+        ..ContactHint::default()
     }
 }
 

@@ -287,6 +287,7 @@ impl Conversations {
             external_id: None,
             raw: None,
             call: None,
+            earlier_calls: Vec::new(),
             voicemail: None,
             count: 1,
         }
