@@ -8,6 +8,7 @@
 
 mod connection;
 mod folder;
+mod told;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -30,6 +31,7 @@ use crate::core::id::RandomSource;
 use crate::core::name::ChannelName;
 use crate::core::snapshot::Mailbox;
 use connection::{Opened, Problem};
+use told::Told;
 
 /// How long one command may take.
 const COMMAND: Duration = Duration::from_secs(60);
@@ -143,6 +145,7 @@ impl Reader {
         let opened = opened.map_err(|error| Problem::Folder(named.clone(), error))?;
         let validity = opened.uid_validity.ok_or(Problem::NoUidValidity(named))?;
         let mut progress = Progress::new(&self.kept, &self.mailbox, validity, opened.uid_next);
+        let mut told = Told::new(opened.exists);
         *ready = true;
         let name = name_of(&self.mailbox);
         if self.states.works(&self.channel, &name) {
@@ -154,9 +157,14 @@ impl Reader {
             info!("mailbox {name} of channel {} is read ({how})", self.channel);
         }
         loop {
+            // What was told up to here is found by the search that comes next.
+            told.of_mail(|| session.unsolicited_responses.try_recv().ok());
             self.take_new(&mut session, &mut progress).await?;
+            if told.of_mail(|| session.unsolicited_responses.try_recv().ok()) {
+                continue;
+            }
             if idles {
-                session = idle(session).await?;
+                session = idle(session, &mut told).await?;
             } else {
                 tokio::time::sleep_until(clock::instant(clock::mono() + POLL).into()).await;
             }
@@ -291,14 +299,19 @@ impl Progress {
 }
 
 /// Waits for news, or until it is time to look again.
-async fn idle(session: Opened) -> Result<Opened, Problem> {
+async fn idle(session: Opened, told: &mut Told) -> Result<Opened, Problem> {
+    let unsolicited = session.unsolicited_responses.clone();
     let mut handle = session.idle();
     within(COMMAND, handle.init()).await?;
+    // A server tells of a mail once, and may do so before it agrees to wait.
+    if told.of_mail(|| unsolicited.try_recv().ok()) {
+        return within(COMMAND, handle.done()).await;
+    }
     let (news, _stop) = handle.wait_with_timeout(IDLE);
     // Servers that say "still here" every other minute would put the look off for ever.
-    let told = tokio::time::timeout(IDLE, news).await;
-    if let Ok(told) = told {
-        told?;
+    let ended = tokio::time::timeout(IDLE, news).await;
+    if let Ok(ended) = ended {
+        ended?;
     }
     within(COMMAND, handle.done()).await
 }

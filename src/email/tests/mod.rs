@@ -4,6 +4,7 @@ mod dovecot;
 mod imap;
 mod lmtp;
 mod replies;
+mod script;
 mod world;
 
 use std::time::Duration;
