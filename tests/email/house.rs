@@ -2,43 +2,25 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use ringdesk::clock;
+use ringdesk::core::hex::hex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// How long anything here may take; the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use super::support::daemon::Daemon;
+use super::support::place::Place;
+pub use super::support::wait::{PATIENCE, until as wait_for};
 
 /// What the API is asked with: in the name of anna.
 const TOKEN: &str = "test-token";
 
-/// Waits until `found` finds something.
-pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let until = clock::mono() + PATIENCE;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(clock::mono() < until, "{what} did not come");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
-}
-
 pub struct House {
+    daemon: Daemon,
     directory: tempfile::TempDir,
-    daemon: Option<Child>,
-    http: u16,
+    place: Place,
     /// Certificates that the daemon's TLS trusts.
     pub trusted: Vec<PathBuf>,
 }
@@ -49,27 +31,14 @@ impl House {
         let directory = tempfile::tempdir().unwrap();
         // The mail server delivers as somebody else.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let sip = sip.local_addr().unwrap().port();
-        let media = 24_000 + u16::try_from(std::process::id() % 100).unwrap() * 40;
-        let http = free_port();
-        let digits: String = Sha256::digest(TOKEN)
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let place = Place::take();
+        let digits = hex(&Sha256::digest(TOKEN));
         let config = format!(
-            r#"
-[sip]
-listen = ["udp://127.0.0.1:{sip}"]
-[media]
-ports = "{media}-{}"
-[store]
-url = "sqlite:data/ringdesk.db"
-audio = "data/audio"
+            r#"{}
 [prompts]
 dir = "."
 [http]
-listen = "127.0.0.1:{http}"
+listen = "127.0.0.1:{}"
 [[token]]
 name = "tests"
 sha256 = "{digits}"
@@ -83,13 +52,14 @@ name = "support"
 members = ["anna"]
 {channels}
 "#,
-            media + 39
+            place.configuration(),
+            place.http
         );
         fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
         House {
+            daemon: Daemon::on(directory.path()),
             directory,
-            daemon: None,
-            http,
+            place,
             trusted: Vec::new(),
         }
     }
@@ -106,40 +76,24 @@ members = ["anna"]
             .map(|path| fs::read_to_string(path).unwrap())
             .collect();
         fs::write(self.path("trusted.pem"), certificates).unwrap();
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringdesk"));
-        command.args(["run", "--config"]).arg(self.directory.path());
-        if !self.trusted.is_empty() {
-            command.env("SSL_CERT_FILE", self.path("trusted.pem"));
-        }
-        let daemon = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
-        self.daemon = Some(daemon);
-        wait_for("the daemon", || {
-            let port = self.http;
-            TcpStream::connect(("127.0.0.1", port)).ok()
+        let trusted = (!self.trusted.is_empty()).then(|| self.path("trusted.pem"));
+        self.daemon.start_with(|command| {
+            command.envs(trusted.map(|path| ("SSL_CERT_FILE", path)));
         });
     }
 
     /// As a power cut does.
     pub fn kill(&mut self) {
-        let mut daemon = self.daemon.take().unwrap();
-        daemon.kill().unwrap();
-        daemon.wait().unwrap();
+        self.daemon.kill();
     }
 
     /// The configuration is read again.
     pub fn reload(&self) {
-        let pid = self.daemon.as_ref().unwrap().id().to_string();
-        let told = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
-        assert!(told.success());
+        self.daemon.reload();
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
+        self.daemon.log()
     }
 
     pub fn wait_for_log(&self, words: &str) {
@@ -149,7 +103,7 @@ members = ["anna"]
     /// Asks the API; status and answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|it| it.to_string()).unwrap_or_default();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.place.http)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
@@ -211,17 +165,5 @@ members = ["anna"]
             let sent = self.messages(conversation, &["sent"]);
             (sent.last()?["delivery"] == *delivery).then_some(())
         });
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("the daemon's log:\n{}", self.log());
-        }
     }
 }

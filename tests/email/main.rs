@@ -10,6 +10,9 @@ mod house;
 mod mail_server;
 mod receiving;
 mod replying;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "what only other tests need")]
+mod support;
 
 use house::wait_for;
 

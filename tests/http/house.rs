@@ -11,21 +11,20 @@
 //! | token `leads-only` | leads | reads and writes |
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use ringdesk::clock;
 use ringdesk::core::hex::hex;
 use ringdesk::http::{SCOPES, password, scope_name, token};
 use serde_json::{Value, json};
 
-/// How long anything here may take; the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use crate::support::daemon::Daemon;
+use crate::support::place::Place;
+pub use crate::support::sound::tone;
+pub use crate::support::wait::{PATIENCE, until_async as wait_for};
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -33,24 +32,11 @@ pub const PASSWORD: &str = "correct horse battery staple";
 static HASH: LazyLock<String> = LazyLock::new(|| password::hash(PASSWORD).unwrap());
 
 pub struct House {
+    daemon: Daemon,
     directory: tempfile::TempDir,
-    daemon: Option<Child>,
+    _place: Place,
     pub url: String,
     pub client: Client,
-}
-
-/// Waits until `found` finds something.
-pub async fn wait_for<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = clock::mono() + PATIENCE;
-    loop {
-        if let Some(found) = found().await {
-            return found;
-        }
-        assert!(clock::mono() < until, "{what} did not come");
-        tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>())
-            .await
-            .unwrap_err();
-    }
 }
 
 impl House {
@@ -68,27 +54,23 @@ impl House {
 
     fn prepared(more: &str) -> House {
         let directory = tempfile::tempdir().unwrap();
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let sip = sip.local_addr().unwrap().port();
-        let http = TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = http.local_addr().unwrap().port();
-        // Apart from those that the system gives out, and from other tests that run now.
-        let media = 24_000 + u16::try_from(std::process::id() % 100).unwrap() * 40;
+        let place = Place::take();
         let secrets = directory.path().join("secrets");
         fs::create_dir(&secrets).unwrap();
         for user in ["anna", "bjorn", "dora"] {
             write_secret(&secrets.join(format!("{user}-sign-in")), &HASH);
         }
-        let url = format!("http://127.0.0.1:{http}");
-        let config = configuration(sip, http, media, media + 39) + more;
+        let url = format!("http://127.0.0.1:{}", place.http);
+        let config = configuration(&place) + more;
         fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
         fs::create_dir(directory.path().join("prompts")).unwrap();
         tone(&directory.path().join("prompts/brief.wav"), 0.3, 440.0);
         tone(&directory.path().join("caller.wav"), 20.0, 500.0);
         let client = client(HeaderMap::new());
         House {
+            daemon: Daemon::on(directory.path()),
             directory,
-            daemon: None,
+            _place: place,
             url,
             client,
         }
@@ -100,24 +82,9 @@ impl House {
 
     /// Starts the daemon, and waits until it is ready.
     pub async fn start(&mut self) {
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
-            .args(["run", "--config"])
-            .arg(self.directory.path())
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.daemon = Some(daemon);
+        self.daemon.start();
         let health = format!("{}/health", self.url);
-        wait_for("the daemon", async || {
-            if let Some(ended) = self.daemon.as_mut().unwrap().try_wait().unwrap() {
-                panic!("the daemon has ended: {ended}");
-            }
+        wait_for("health", async || {
             let answer = self.client.get(&health).send().await.ok()?;
             answer.status().is_success().then_some(())
         })
@@ -126,27 +93,17 @@ impl House {
 
     /// As a power cut does.
     pub fn kill(&mut self) {
-        let mut daemon = self.daemon.take().unwrap();
-        daemon.kill().unwrap();
-        daemon.wait().unwrap();
+        self.daemon.kill();
     }
 
     /// As the service manager does.
     pub fn stop(&mut self) {
-        let mut daemon = self.daemon.take().unwrap();
-        let pid = daemon.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        assert!(daemon.wait().unwrap().success());
+        self.daemon.stop();
     }
 
     /// Runs a command on this configuration.
     pub fn ringdesk(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ringdesk"))
-            .args(arguments)
-            .arg("--config")
-            .arg(self.directory.path())
-            .output()
-            .unwrap()
+        self.daemon.run(arguments)
     }
 
     /// Somebody calls, speaks, and hangs up after five seconds.
@@ -231,19 +188,6 @@ impl House {
         Asker {
             url: self.url.clone(),
             client: client(headers),
-        }
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-        if std::thread::panicking() {
-            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-            eprintln!("the daemon's log:\n{log}");
         }
     }
 }
@@ -391,7 +335,8 @@ fn write_secret(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn configuration(sip: u16, http: u16, first: u16, last: u16) -> String {
+fn configuration(place: &Place) -> String {
+    let (base, http) = (place.configuration(), place.http);
     let scopes: Vec<&str> = SCOPES.into_iter().map(scope_name).collect();
     let block = |name: &str, scopes: &[&str], more: &str| {
         let digest = hex(&token::digest(&secret(name)));
@@ -407,15 +352,7 @@ fn configuration(sip: u16, http: u16, first: u16, last: u16) -> String {
     ]
     .concat();
     format!(
-        r#"
-[sip]
-listen = ["udp://127.0.0.1:{sip}"]
-[media]
-ports = "{first}-{last}"
-[store]
-url = "sqlite:data/ringdesk.db"
-audio = "data/audio"
-[prompts]
+        r#"{base}[prompts]
 dir = "prompts"
 [http]
 listen = "127.0.0.1:{http}"
@@ -508,22 +445,3 @@ label = "Message"
 type = "multiline"
 required = true
 "#;
-
-/// A WAV file.
-pub fn tone(path: &Path, seconds: f64, hertz: f64) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 8_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    let mut sample = 0.0;
-    while sample < seconds * 8_000.0 {
-        let value = (sample * hertz / 8_000.0 * std::f64::consts::TAU).sin();
-        #[expect(clippy::cast_possible_truncation, reason = "at most 12,000")]
-        writer.write_sample((value * 12_000.0) as i16).unwrap();
-        sample += 1.0;
-    }
-    writer.finalize().unwrap();
-}

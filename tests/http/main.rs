@@ -8,4 +8,7 @@ mod house;
 mod robust;
 mod sign_in;
 mod streams;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "what only other tests need")]
+mod support;
 mod voicemails;

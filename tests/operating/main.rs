@@ -4,3 +4,6 @@ mod commands;
 mod house;
 mod mail;
 mod mail_server;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "what only other tests need")]
+mod support;

@@ -16,7 +16,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::desk;
-use super::node::{Node, PATIENCE};
+use super::node::Node;
+use super::support::wait::PATIENCE;
 
 const TOKEN: &str = "sk-test-1";
 

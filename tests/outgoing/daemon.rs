@@ -1,9 +1,6 @@
 //! The whole of it: the real daemon, a visitor's socket, an agent's server and a webhook's receiver.
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -15,7 +12,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use ringdesk::core::snapshot::Secret;
 use ringdesk::outgoing::{Client, Limits, Post};
 
-use super::node::{Node, PATIENCE};
+use super::node::Node;
+use super::support::daemon::Daemon;
+use super::support::place::Place;
+use super::support::wait::PATIENCE;
 
 const TOKEN: &str = "sk-daemon";
 const SECRET: &str = "whsec-daemon";
@@ -24,35 +24,19 @@ const SECRET: &str = "whsec-daemon";
 const API_TOKEN: &str = "api-token";
 
 struct House {
-    directory: tempfile::TempDir,
-    daemon: Option<Child>,
-    http: u16,
-}
-
-/// Ports that nobody has: of UDP, and of TCP.
-fn free_ports() -> (u16, u16) {
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (udp, tcp) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
-    (udp.port(), tcp.port())
+    daemon: Daemon,
+    place: Place,
+    _directory: tempfile::TempDir,
 }
 
 impl House {
     fn new(agent: &str, webhook: &str) -> House {
         let directory = tempfile::tempdir().unwrap();
-        let (sip, http) = free_ports();
-        let media = 26_000 + u16::try_from(std::process::id() % 100).unwrap() * 40;
+        let place = Place::take();
         let config = format!(
-            r#"
-[sip]
-listen = ["udp://127.0.0.1:{sip}"]
-[media]
-ports = "{media}-{}"
+            r#"{}
 [http]
-listen = "127.0.0.1:{http}"
-[store]
-url = "sqlite:data/ringdesk.db"
-audio = "data/audio"
+listen = "127.0.0.1:{}"
 [[user]]
 name = "anna"
 display_name = "Anna Berg"
@@ -82,67 +66,26 @@ to = "customer-agent"
 agent = "robo"
 then = [{{ users = ["anna"] }}]
 "#,
-            media + 39
+            place.configuration(),
+            place.http
         );
         fs::write(directory.path().join("ringdesk.toml"), config).unwrap();
         fs::write(directory.path().join("token"), format!("{TOKEN}\n")).unwrap();
         fs::write(directory.path().join("secret"), format!("{SECRET}\n")).unwrap();
         let mut house = House {
-            directory,
-            daemon: None,
-            http,
+            daemon: Daemon::on(directory.path()),
+            place,
+            _directory: directory,
         };
-        house.start();
+        house.daemon.start();
         house
-    }
-
-    fn start(&mut self) {
-        let _ = fs::remove_file(self.directory.path().join("data/ringdesk.sock"));
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.directory.path().join("log"))
-            .unwrap();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_ringdesk"))
-            .args(["run", "--config"])
-            .arg(self.directory.path())
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.daemon = Some(daemon);
-        let until = ringdesk::clock::mono() + PATIENCE;
-        while !self.is_up() {
-            assert!(ringdesk::clock::mono() < until, "the daemon did not come");
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-
-    /// Whether it can be asked, which is so once HTTP is taken too.
-    fn is_up(&self) -> bool {
-        let directory = self.directory.path();
-        let asked = || {
-            Command::new(env!("CARGO_BIN_EXE_ringdesk"))
-                .args(["status", "--config"])
-                .arg(directory)
-                .output()
-                .unwrap()
-        };
-        directory.join("data/ringdesk.sock").exists() && asked().status.success()
-    }
-
-    /// As a power cut does.
-    fn kill(&mut self) {
-        let mut daemon = self.daemon.take().unwrap();
-        daemon.kill().unwrap();
-        daemon.wait().unwrap();
     }
 
     /// Posts to the API, with the token or without.
     async fn post(&self, path: &str, token: Option<&str>) -> (u16, Value) {
         let secret = token.map(|token| Secret(token.to_owned()));
         let client = Client::new(Limits::default()).unwrap();
-        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        let url = format!("http://127.0.0.1:{}{path}", self.place.http);
         let post = Post {
             url: &url,
             allow_private: true,
@@ -157,21 +100,11 @@ then = [{{ users = ["anna"] }}]
     }
 
     async fn page(&self) -> Page {
-        let url = format!("ws://127.0.0.1:{}/chat/website-chat/socket", self.http);
+        let url = format!(
+            "ws://127.0.0.1:{}/chat/website-chat/socket",
+            self.place.http
+        );
         Page(connect_async(url).await.unwrap().0)
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-        if std::thread::panicking() {
-            let log = fs::read_to_string(self.directory.path().join("log"));
-            eprintln!("the daemon's log:\n{}", log.unwrap_or_default());
-        }
     }
 }
 
@@ -342,9 +275,9 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
         program.request();
         // It was told of the beginning, and could not take it.
         let first = receiver.request()["headers"]["ringdesk-delivery"].clone();
-        house.kill();
+        house.daemon.kill();
         receiver.answer(&json!({ "forget": true }));
-        house.start();
+        house.daemon.start();
         assert_eq!(program.request()["wrong"], Value::Null);
 
         let mut page = house.page().await;

@@ -5,4 +5,7 @@ mod daemon;
 mod desk;
 mod documentation;
 mod node;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "what only other tests need")]
+mod support;
 mod webhooks;

@@ -4,12 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long anything here may take; the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use super::support::wait::PATIENCE;
 
 pub struct Node {
     process: Child,

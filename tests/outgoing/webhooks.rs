@@ -12,7 +12,8 @@ use ringdesk::webhook::{DeadLetter, Delivering, Webhooks};
 use serde_json::{Value, json};
 
 use super::desk;
-use super::node::{Node, PATIENCE};
+use super::node::Node;
+use super::support::wait::PATIENCE;
 
 const SECRET: &str = "whsec_kæ4 and a space";
 

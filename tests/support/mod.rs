@@ -1,0 +1,6 @@
+//! What the tests that run the daemon share, whatever they tell of it.
+
+pub mod daemon;
+pub mod place;
+pub mod sound;
+pub mod wait;
