@@ -3,7 +3,7 @@
 
 use super::{
     Action, Conversations, Held, OPEN, Opening, RECENTLY_CLOSED, REMEMBERED, Standing, Stands,
-    TakenIn, Timer, caller, holder, stands,
+    TakenIn, Timer, caller, holder, is_undecided, stands,
 };
 use crate::core::conversation::record::{
     Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord, Status,
@@ -24,7 +24,8 @@ impl Conversations {
         self.contacts.restore(record);
     }
 
-    /// Takes in an open or waiting conversation from the store. At start.
+    /// Takes in an open or waiting conversation from the store. At start. Where the last run stopped
+    /// before it was decided whose it is, that is decided now.
     pub fn restore(&mut self, row: ConversationRecord, snapshot: &Snapshot, now: Now) {
         if self.held.contains_key(&row.id) {
             return;
@@ -34,12 +35,19 @@ impl Conversations {
             && row.contact_address.is_some()
             && now.wall.since(row.last_message) > VISITOR_STAYS;
         let (assigned, last_message) = (row.assigned, row.last_message);
-        let stands = stands(&row);
+        let undecided = is_undecided(&row);
+        let stands = match undecided {
+            true => Stands::default(),
+            false => stands(&row),
+        };
         self.hold(row, Opening::default());
         if let Some(held) = self.held.get_mut(&id) {
             held.opening = None;
             held.visitor_gone = visitor_gone;
             held.stands = stands;
+        }
+        if undecided {
+            self.ask(id, None, snapshot, now);
         }
         let passed = |since: Wall| Now::new(now.mono, since);
         self.arm_answer(id, snapshot, passed(assigned.unwrap_or(now.wall)), now);

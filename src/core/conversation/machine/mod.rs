@@ -361,6 +361,17 @@ fn stands(row: &ConversationRecord) -> Stands {
     }
 }
 
+/// Whether it began and nothing was kept of it since: what a crash in mid-arrival leaves. Calls are
+/// decided while they ring.
+fn is_undecided(row: &ConversationRecord) -> bool {
+    row.kind != Kind::Call
+        && row.revision == 1
+        && row.status == Status::Open
+        && row.decision.is_none()
+        && row.assignee.is_none()
+        && row.unassigned.is_none()
+}
+
 /// The caller and channel of a call that is not closed.
 fn caller(row: &ConversationRecord) -> Option<(ChannelName, PhoneNumber)> {
     let stands = row.kind == Kind::Call && row.status != Status::Closed;

@@ -972,6 +972,24 @@ fn what_was_restored_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_a_crash_left_undecided_is_decided_at_the_next_start() {
+    let mut world = World::new();
+    let arrived = world.arrives("mail", "One");
+    let as_it_began = world.records.iter().find_map(|record| match record {
+        Record::Item(row) if row.revision == 1 => Some(row.as_ref().clone()),
+        _ => None,
+    });
+    let mut after = World::new();
+    after.gives("anna");
+    after
+        .machine
+        .restore(as_it_began.unwrap(), &after.snapshot, after.now);
+    assert_eq!(after.machine.restored().count(), 0, "the desk claims it");
+    after.drain();
+    assert_eq!(after.holder(arrived.id).as_deref(), Some("anna"));
+}
+
+#[test]
 fn memory_is_bounded_whatever_comes() {
     let mut world = World::new();
     for number in 0..(RECENTLY_CLOSED + 10) {
