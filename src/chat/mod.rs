@@ -5,6 +5,7 @@ mod flow;
 mod frame;
 mod limits;
 mod pages;
+mod reception;
 mod rooms;
 mod socket;
 

@@ -1,0 +1,265 @@
+//! What the page says: hello, answers to questions, messages, and how they reach the engine.
+
+use std::collections::BTreeMap;
+
+use axum::extract::ws::WebSocket;
+
+use super::{Over, Visit, problem, refused, send, unavailable};
+use crate::chat::flow::AnswerError;
+use crate::chat::frame::{LONGEST_CLIENT_ID, LONGEST_TEXT, ToVisitor, VERSION};
+use crate::chat::pages::chat_channel;
+use crate::chat::reception::reception;
+use crate::core::conversation::{
+    Arrival, Command, ContactHint, Done, MessageRecord, NewMessage, Origin, Refusal, RefusalKind,
+};
+use crate::core::id::MessageId;
+use crate::core::snapshot::Snapshot;
+use crate::core::text::is_address;
+use crate::inbox::Visitor;
+
+impl Visit {
+    pub(super) async fn hello(
+        &mut self,
+        socket: &mut WebSocket,
+        visitor: Option<String>,
+        after: Option<MessageId>,
+        answers: &BTreeMap<String, String>,
+    ) -> Result<(), Over> {
+        // The page keeps the secret where cookies do not come through; a cookie is stronger.
+        if let Some(visitor) = visitor.as_deref().and_then(Visitor::read)
+            && !self.is_known
+        {
+            self.visitor = visitor;
+            self.is_known = true;
+        }
+        let snapshot = self.chat.door.snapshot();
+        let (channel, settings) = self.settings(&snapshot)?;
+        self.flow.resume(&settings.questions, answers);
+        let (messages, reset) = self.catch_up(&snapshot, after).await?;
+        let reception = reception(&snapshot, channel, settings);
+        let welcome = ToVisitor::Welcome {
+            version: VERSION,
+            visitor: (!self.is_known).then(|| self.visitor.secret().to_owned()),
+            open: reception.open,
+            closed: reception.closed.filter(|_| self.conversation.is_none()),
+            message_form: reception.message_form && self.conversation.is_none(),
+            greeting: settings.greeting.clone(),
+            conversation: self.conversation.is_some(),
+            messages,
+            reset,
+        };
+        self.greeted = true;
+        send(socket, &welcome).await?;
+        self.ask_next(socket, &snapshot).await
+    }
+
+    async fn ask_next(&self, socket: &mut WebSocket, snapshot: &Snapshot) -> Result<(), Over> {
+        let (channel, settings) = self.settings(snapshot)?;
+        if self.conversation.is_some() {
+            return send(socket, &ToVisitor::Ready).await;
+        }
+        if !reception(snapshot, channel, settings).open {
+            return Ok(());
+        }
+        match self.flow.question(&settings.questions) {
+            Some(question) => {
+                let ask = ToVisitor::Ask {
+                    name: question.name.clone(),
+                    text: question.text.clone(),
+                    answer: question.field_type,
+                    choices: question.choices.clone(),
+                    optional: question.optional,
+                };
+                send(socket, &ask).await
+            }
+            None => send(socket, &ToVisitor::Ready).await,
+        }
+    }
+
+    pub(super) async fn answer(
+        &mut self,
+        socket: &mut WebSocket,
+        question: &str,
+        text: &str,
+    ) -> Result<(), Over> {
+        let snapshot = self.chat.door.snapshot();
+        let (_, settings) = self.settings(&snapshot)?;
+        if self.conversation.is_some() {
+            return send(socket, &problem(None, "answer", AnswerError::NotAsked)).await;
+        }
+        let questions = &settings.questions;
+        if let Err(error) = self.flow.answer(questions, question, text) {
+            return send(socket, &problem(None, "answer", error)).await;
+        }
+        if self.flow.question(questions).is_some() {
+            return self.ask_next(socket, &snapshot).await;
+        }
+        // The last answer hands over: people are sought with what was answered.
+        let fields = self.flow.fields(questions);
+        let lines = fields
+            .iter()
+            .map(|(asked, answer)| format!("{asked} {answer}"));
+        let message = NewMessage {
+            subject: self.flow.subject(questions),
+            text: lines.collect::<Vec<_>>().join("\n"),
+            fields,
+            ..NewMessage::default()
+        };
+        let contact = self.flow.contact(questions);
+        match self.arrive(contact, message).await {
+            Ok(_) => self.ask_next(socket, &snapshot).await,
+            Err(refusal) => send(socket, &refused(None, &refusal)).await,
+        }
+    }
+
+    pub(super) async fn say(
+        &mut self,
+        socket: &mut WebSocket,
+        client_id: String,
+        text: String,
+    ) -> Result<(), Over> {
+        let snapshot = self.chat.door.snapshot();
+        let (channel, settings) = self.settings(&snapshot)?;
+        if self.conversation.is_none() {
+            if !reception(&snapshot, channel, settings).open {
+                let text = "We are closed at this moment.";
+                return send(socket, &problem(Some(client_id), "closed", text)).await;
+            }
+            if self.flow.question(&settings.questions).is_some() {
+                let text = "Please answer the question first.";
+                return send(socket, &problem(Some(client_id), "answer", text)).await;
+            }
+        }
+        let contact = self.flow.contact(&settings.questions);
+        self.keep(socket, client_id, contact, text).await
+    }
+
+    pub(super) async fn leave_message(
+        &mut self,
+        socket: &mut WebSocket,
+        client_id: String,
+        name: String,
+        email: String,
+        text: String,
+    ) -> Result<(), Over> {
+        if !is_address(email.trim()) {
+            let error = AnswerError::NoAddress;
+            return send(socket, &problem(Some(client_id), "answer", error)).await;
+        }
+        let name = name.trim();
+        let contact = ContactHint {
+            name: (!name.is_empty()).then(|| name.chars().take(200).collect()),
+            address: Some(email.trim().to_lowercase()),
+            ..ContactHint::default()
+        };
+        self.keep(socket, client_id, contact, text).await
+    }
+
+    /// Takes a message in, once, and says so when it is kept.
+    async fn keep(
+        &mut self,
+        socket: &mut WebSocket,
+        client_id: String,
+        contact: ContactHint,
+        text: String,
+    ) -> Result<(), Over> {
+        let text = text.trim().to_owned();
+        let is_long = text.chars().count() > LONGEST_TEXT || client_id.len() > LONGEST_CLIENT_ID;
+        if text.is_empty() || client_id.is_empty() || is_long {
+            let words = format!("A message has 1 to {LONGEST_TEXT} characters.");
+            let client_id: String = client_id.chars().take(LONGEST_CLIENT_ID).collect();
+            return send(socket, &problem(Some(client_id), "too-long", words)).await;
+        }
+        let external_id = self.external_id(&client_id);
+        let archive = &self.chat.archive;
+        let kept = (archive.kept)((self.channel.clone(), external_id.clone())).await;
+        if let Some(message) = kept.map_err(unavailable)? {
+            return self.acknowledge(socket, client_id, &message).await;
+        }
+        let message = NewMessage {
+            text,
+            external_id: Some(external_id),
+            ..NewMessage::default()
+        };
+        match self.arrive(contact, message).await {
+            Ok(Some(message)) => self.acknowledge(socket, client_id, &message).await,
+            Ok(None) => Ok(()),
+            Err(refusal) => send(socket, &refused(Some(client_id), &refusal)).await,
+        }
+    }
+
+    async fn acknowledge(
+        &mut self,
+        socket: &mut WebSocket,
+        client_id: String,
+        message: &MessageRecord,
+    ) -> Result<(), Over> {
+        self.note_own(message);
+        let kept = ToVisitor::Kept {
+            client_id,
+            id: message.id,
+            at: message.at,
+        };
+        send(socket, &kept).await
+    }
+
+    /// Hands a message to the engine; it is durable when this returns.
+    async fn arrive(
+        &mut self,
+        contact: ContactHint,
+        message: NewMessage,
+    ) -> Result<Option<Box<MessageRecord>>, Refusal> {
+        let snapshot = self.chat.door.snapshot();
+        let hourly = chat_channel(&snapshot, &self.channel).map_or(0, |chat| chat.hourly_limit);
+        let limits = &self.chat.limits;
+        if self.conversation.is_none() && !limits.may_begin(&self.channel, self.address, hourly) {
+            return Err(Refusal {
+                kind: RefusalKind::Busy,
+                text: "Too many chats were begun from here. Try again later.".to_owned(),
+            });
+        }
+        let arrival = Arrival {
+            channel: self.channel.clone(),
+            continues: self.conversation.clone(),
+            contact: ContactHint {
+                cookie: Some(self.visitor.key()),
+                ..contact
+            },
+            message,
+            origin: Origin::Person,
+            automatic: false,
+        };
+        let done = self
+            .chat
+            .door
+            .ask(Command::Arrived(Box::new(arrival)))
+            .await?;
+        let Done::Conversation {
+            conversation,
+            message,
+            ..
+        } = done
+        else {
+            return Ok(None);
+        };
+        if self
+            .conversation
+            .as_ref()
+            .is_none_or(|it| it.id != conversation.id)
+        {
+            self.events = Some(self.chat.rooms.join(conversation.id, self.rooms_key));
+        }
+        self.conversation = Some(conversation);
+        Ok(message)
+    }
+
+    /// The name of a message of this visitor, which no other visitor can guess.
+    fn external_id(&self, client_id: &str) -> String {
+        format!("{}{client_id}", self.prefix())
+    }
+
+    pub(super) fn prefix(&self) -> String {
+        let key = self.visitor.key();
+        format!("chat:{}:", key.get(..16).unwrap_or(&key))
+    }
+}
