@@ -122,6 +122,7 @@
     let attempts = 0;
     let last = null;
     let unread = 0;
+    let closedWord = null;
     let pending = outbox.read() || [];
     const items = new Map();
     const own = new Map();
@@ -135,15 +136,16 @@
       badge.hidden = number === 0;
       badge.replaceChildren(String(number), make("span", { class: "hint" }, number === 1 ? " new message" : " new messages"));
     };
+    /* One sign tells of a message and of those before it. */
+    const tellLast = (type, which) => {
+      const message = [...items.values()].filter((item) => item.theirs && which(item)).pop();
+      if (message) tell({ type, id: message.id });
+    };
     const seen = () => {
       if (!isOpen() || document.hidden || !last) return;
       count(0);
-      for (const item of items.values()) {
-        if (item.theirs && !item.seen) {
-          item.seen = true;
-          tell({ type: "seen", id: item.id });
-        }
-      }
+      tellLast("seen", (item) => !item.seen);
+      for (const item of items.values()) item.seen = true;
     };
     const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
     const show = (element) => {
@@ -178,8 +180,9 @@
       typing.replaceChildren();
       const who = { person: said.name, program: said.name + " (automatic assistant)", automatic: "" }[said.from] || "";
       show(make("li", {}, who ? make("span", { class: "who" }, who) : null, rich(said.text), make("span", { class: "state" }, clock(said.at))));
+      if (!isNew) return;
       tell({ type: "received", id: said.id });
-      if (isNew && (!isOpen() || document.hidden)) count(unread + 1);
+      if (!isOpen() || document.hidden) count(unread + 1);
       seen();
     };
     const kept = (clientId) => {
@@ -221,12 +224,19 @@
       foot.replaceChildren(problem, form);
       focusIn(field);
     };
+    /* What was asked and answered stands in the log once the answer is taken. */
+    let given = null;
+    const taken = () => {
+      if (!given) return;
+      word(given.question);
+      if (given.text) show(make("li", { class: "visitor" }, given.text));
+      given = null;
+    };
     const ask = (question) => {
+      taken();
       const answer = (text) => {
         const answers = answered.read() || {};
-        asked = { name: question.name, text };
-        word(question.text);
-        if (text) show(make("li", { class: "visitor" }, text));
+        given = { question: question.text, text };
         answers[question.name] = text;
         answered.write(answers);
         tell({ type: "answer", question: question.name, text });
@@ -254,13 +264,13 @@
         focusIn(field);
       }
       reject = (text) => {
+        given = null;
         const answers = answered.read() || {};
         delete answers[question.name];
         answered.write(answers);
         problem.replaceChildren(text);
       };
     };
-    let asked = null;
     const messageForm = () => {
       const field = (id, label, type, complete, needed) => {
         const input = make(type === "area" ? "textarea" : "input", { id, type: type === "area" ? null : type, autocomplete: complete, maxlength: type === "area" ? String(LONGEST) : "254", required: needed ? "" : null, rows: type === "area" ? "4" : null });
@@ -297,7 +307,9 @@
         if (list.childElementCount === 0 && frame.greeting) word(frame.greeting);
         const isFirst = items.size === 0;
         for (const said of frame.messages) add(said, !isFirst);
-        if (frame.closed) word(frame.closed);
+        if (isFirst) tellLast("received", () => true);
+        if (frame.closed && frame.closed !== closedWord) word(frame.closed);
+        closedWord = frame.closed;
         for (const item of pending) { addOwn(item.client_id, item.text, null); tell(item); }
         if (!frame.open && !frame.conversation) {
           if (frame.message_form) messageForm();
@@ -307,7 +319,7 @@
         seen();
       },
       ask,
-      ready() { if (!foot.querySelector("#text") || foot.querySelector("#email")) composer(); },
+      ready() { taken(); if (!foot.querySelector("#text") || foot.querySelector("#email")) composer(); },
       problem(frame) {
         if (frame.client_id && frame.code !== "busy" && frame.code !== "too-fast") {
           const entry = own.get(frame.client_id);

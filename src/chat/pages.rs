@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
     IF_NONE_MATCH, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
@@ -61,8 +61,8 @@ pub(super) async fn appearance(
         button: settings.button.clone(),
     });
     let mut response = ([(VARY, "Origin")], appearance).into_response();
-    let origin = headers.get(ORIGIN);
-    if let Some(origin) = origin.filter(|it| is_allowed(&snapshot, settings, it.to_str().ok())) {
+    let may_show = Standing::of(&headers, &snapshot, settings) != Standing::Refused;
+    if let Some(origin) = headers.get(ORIGIN).filter(|_| may_show) {
         let allowed = origin.clone();
         response
             .headers_mut()
@@ -100,14 +100,40 @@ pub(super) fn chat_channel<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a
     snapshot.channel(name)?.chat()
 }
 
-/// Whether a page of this origin may show a chat: one that the channel lists, any where it lists none,
-/// and always our own. A request without an origin comes from no page.
-pub(super) fn is_allowed(snapshot: &Snapshot, chat: &ChatChannel, origin: Option<&str>) -> bool {
-    let Some(origin) = origin else {
-        return true;
-    };
-    let own = snapshot.settings.http.as_ref().map(|http| &http.public_url);
-    chat.allowed_origins.is_empty()
-        || chat.allowed_origins.iter().any(|allowed| allowed == origin)
-        || own.is_some_and(|own| own == origin)
+/// What a page of some origin may do with a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is ours, or the channel names its origin, or no page asks: it is told what the visitor's
+    /// cookie opens.
+    Named,
+    /// The channel names no origins, so any page may show the chat. Since anybody can make one, the
+    /// visitor's cookie opens nothing there: such a page knows what was said on itself.
+    Anybody,
+    /// It may not show the chat.
+    Refused,
+}
+
+impl Standing {
+    /// Of the page that a request comes from.
+    pub fn of(headers: &HeaderMap, snapshot: &Snapshot, chat: &ChatChannel) -> Standing {
+        let Some(origin) = headers.get(ORIGIN) else {
+            return Standing::Named;
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        let is_listed = chat.allowed_origins.iter().any(|it| it == origin);
+        if is_listed || is_own(origin, headers, snapshot) {
+            Standing::Named
+        } else if chat.allowed_origins.is_empty() {
+            Standing::Anybody
+        } else {
+            Standing::Refused
+        }
+    }
+}
+
+fn is_own(origin: &str, headers: &HeaderMap, snapshot: &Snapshot) -> bool {
+    let http = snapshot.settings.http.as_ref();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    http.is_some_and(|http| http.public_url == origin) || (host.is_some() && host == authority)
 }

@@ -1,25 +1,53 @@
 //! The socket, frame by frame, as a page of somebody's own would speak it.
 
 use futures_util::{SinkExt, StreamExt};
+use ringdesk::core::conversation::Delivery;
+use ringdesk::core::snapshot::{ChatQuestion, FieldType};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::browser::until;
 use crate::support::office::{CHANNEL, Office, snapshot};
-use crate::visitors::{channel, chat};
+use crate::visitors::{channel, chat, closed};
 
 struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Page {
     async fn open(office: &Office) -> Page {
+        Page::open_with(office, &[]).await.0
+    }
+
+    /// With these headers; the other value is the cookie that was set.
+    async fn open_with(
+        office: &Office,
+        headers: &[(&'static str, &str)],
+    ) -> (Page, Option<String>) {
         let url = office.url.replacen("http", "ws", 1);
-        let (socket, _) = connect_async(format!("{url}/chat/{CHANNEL}/socket"))
-            .await
+        let mut request = format!("{url}/chat/{CHANNEL}/socket")
+            .into_client_request()
             .unwrap();
-        Page(socket)
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let (socket, answer) = connect_async(request).await.unwrap();
+        let cookie = answer.headers().get("set-cookie");
+        let cookie = cookie.map(|it| it.to_str().unwrap().split(';').next().unwrap().to_owned());
+        (Page(socket), cookie)
+    }
+
+    /// The reason why it was ended.
+    async fn end(&mut self) -> Option<CloseFrame> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
     }
 
     async fn say(&mut self, frame: Value) {
@@ -193,6 +221,233 @@ async fn whoever_does_not_say_hello_is_not_listened_to() {
         .unwrap();
     assert!(matches!(end, Message::Close(Some(_))), "{end:?}");
     assert!(office.texts().is_empty());
+}
+
+#[tokio::test]
+async fn a_reply_that_comes_at_once_reaches_the_page_that_began_the_chat() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    office.replies_at_once("Somebody will be with you soon.");
+    for _ in 0..10 {
+        let mut page = Page::open(&office).await;
+        page.hello(None, None).await;
+        page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
+            .await;
+        loop {
+            let message = page.hear("message").await;
+            if message["from"] == "automatic" {
+                assert_eq!(message["text"], "Somebody will be with you soon.");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_is_told_once_that_the_chat_was_closed() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    let mut page = Page::open(&office).await;
+    page.hello(None, None).await;
+    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
+        .await;
+    page.hear("kept").await;
+    office.closes();
+    page.hear("closed").await;
+    page.say(json!({ "type": "send", "client_id": "2", "text": "one more thing" }))
+        .await;
+    assert_eq!(page.hear("kept").await["client_id"], "2");
+    page.say(json!({ "type": "end" })).await;
+    until("the end", async || {
+        office.asked().contains(&"left".to_owned()).then_some(())
+    })
+    .await;
+    office.closes();
+    page.hear("closed").await;
+}
+
+/// Anybody can put a page on the web that shows a chat of ours: what the visitor said elsewhere is not
+/// told to it, and nothing is said there in the visitor's name.
+#[tokio::test]
+async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    let own = office.url.clone();
+    let (mut page, cookie) = Page::open_with(&office, &[("origin", &own)]).await;
+    page.hello(None, None).await;
+    page.say(json!({ "type": "send", "client_id": "1", "text": "secret" }))
+        .await;
+    page.hear("kept").await;
+    let cookie = cookie.unwrap();
+
+    let (mut again, _) = Page::open_with(&office, &[("origin", &own), ("cookie", &cookie)]).await;
+    assert_eq!(
+        again.hello(None, None).await["messages"][0]["text"],
+        "secret"
+    );
+
+    for origin in ["https://shop.example.com", "null"] {
+        let headers = [("origin", origin), ("cookie", cookie.as_str())];
+        let (mut foreign, set) = Page::open_with(&office, &headers).await;
+        let welcome = foreign.hello(None, None).await;
+        assert_eq!(welcome["messages"], json!([]), "{origin}");
+        assert_eq!(set, None, "the visitor's own cookie stays as it is");
+        let secret = welcome["visitor"].as_str().unwrap();
+        foreign
+            .say(json!({ "type": "send", "client_id": "1", "text": "there" }))
+            .await;
+        foreign.hear("kept").await;
+        let (mut back, _) = Page::open_with(&office, &headers).await;
+        let welcome = back.hello(Some(secret), None).await;
+        assert_eq!(welcome["messages"][0]["text"], "there", "{origin}");
+    }
+
+    let mut chat = chat();
+    chat.allowed_origins = vec!["https://shop.example.com".to_owned()];
+    let office = Office::open(snapshot(channel(chat))).await;
+    let named = [("origin", "https://shop.example.com")];
+    let (mut page, cookie) = Page::open_with(&office, &named).await;
+    page.hello(None, None).await;
+    page.say(json!({ "type": "send", "client_id": "1", "text": "mine" }))
+        .await;
+    page.hear("kept").await;
+    let cookie = cookie.unwrap();
+    let (mut again, _) = Page::open_with(&office, &[named[0], ("cookie", &cookie)]).await;
+    assert_eq!(again.hello(None, None).await["messages"][0]["text"], "mine");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_in_closed_hours_after_the_chat_has_ended_is_told_so() {
+    for offline_form in [false, true] {
+        let office = Office::open(snapshot(closed(offline_form))).await;
+        office.opens_at_all_hours();
+        let mut page = Page::open(&office).await;
+        let visitor = page.hello(None, None).await["visitor"].clone();
+        let visitor = visitor.as_str().unwrap().to_owned();
+        page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
+            .await;
+        page.hear("kept").await;
+        office.is_again(closed(offline_form));
+
+        let mut page = Page::open(&office).await;
+        let welcome = page.hello(Some(&visitor), None).await;
+        assert_eq!(welcome["conversation"], true, "it goes on");
+        assert_eq!(welcome.get("closed"), None);
+        page.say(json!({ "type": "send", "client_id": "2", "text": "still there?" }))
+            .await;
+        page.hear("kept").await;
+
+        office.closes();
+        let mut page = Page::open(&office).await;
+        let welcome = page.hello(Some(&visitor), None).await;
+        assert_eq!(welcome["conversation"], false);
+        assert_eq!(welcome["closed"], "We open at 8.");
+        assert_eq!(welcome["message_form"], offline_form);
+        assert_eq!(welcome["messages"][0]["text"], "hi", "what was said stays");
+        page.say(json!({ "type": "send", "client_id": "3", "text": "hello?" }))
+            .await;
+        assert_eq!(page.hear("problem").await["code"], "closed");
+        let form =
+            json!({ "type": "leave", "client_id": "4", "email": "a@b.no", "text": "call me" });
+        page.say(form).await;
+        if offline_form {
+            assert_eq!(page.hear("kept").await["client_id"], "4");
+        } else {
+            assert_eq!(page.hear("problem").await["code"], "refused");
+            assert_eq!(office.texts(), ["hi", "still there?"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_will_not_stop_is_cut_off_whatever_it_sends() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    for frame in [
+        Message::text("{"),
+        Message::text(r#"{"type":"send","client_id":"1","text":"x"}"#),
+        Message::Ping(Default::default()),
+    ] {
+        let mut page = Page::open(&office).await;
+        page.hello(None, None).await;
+        for _ in 0..400 {
+            // It may be cut already.
+            let _ = page.0.send(frame.clone()).await;
+        }
+        if let Some(end) = page.end().await {
+            assert_eq!(u16::from(end.code), 1008, "{frame:?}");
+        }
+    }
+    let mut page = Page::open(&office).await;
+    page.hello(None, None).await;
+}
+
+#[tokio::test]
+async fn one_sign_tells_of_all_that_the_page_has() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    let mut page = Page::open(&office).await;
+    page.hello(None, None).await;
+    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
+        .await;
+    page.hear("kept").await;
+    for text in ["one", "two", "three"] {
+        office.answers(text);
+    }
+    let last = loop {
+        let message = page.hear("message").await;
+        if message["text"] == "three" {
+            break message["id"].clone();
+        }
+    };
+    page.say(json!({ "type": "received", "id": last })).await;
+    until("three receipts", async || {
+        (office.deliveries() == [Delivery::Sent, Delivery::Sent, Delivery::Sent]).then_some(())
+    })
+    .await;
+    page.say(json!({ "type": "seen", "id": last })).await;
+    until("three sights", async || {
+        let all = office.deliveries();
+        let seen = all.iter().filter(|it| **it == Delivery::Seen);
+        (seen.count() == 3 && all.len() == 6).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signs_that_come_too_fast_are_lost_and_no_visitor_is_blamed_for_them() {
+    let office = Office::open(snapshot(channel(chat()))).await;
+    let mut page = Page::open(&office).await;
+    page.hello(None, None).await;
+    for _ in 0..60 {
+        page.say(json!({ "type": "typing" })).await;
+    }
+    page.say(json!({ "type": "send", "client_id": "1", "text": "x" }))
+        .await;
+    let problem = page.hear("problem").await;
+    assert_eq!(problem["client_id"], "1", "the first that is told of");
+}
+
+#[tokio::test]
+async fn nobody_is_sought_for_a_visitor_who_has_said_nothing() {
+    let mut chat = chat();
+    chat.questions = vec![ChatQuestion {
+        name: "name".to_owned(),
+        text: "Who are you?".to_owned(),
+        field_type: FieldType::Name,
+        choices: Vec::new(),
+        optional: true,
+    }];
+    let office = Office::open(snapshot(channel(chat))).await;
+    let mut page = Page::open(&office).await;
+    page.hello(None, None).await;
+    page.hear("ask").await;
+    page.say(json!({ "type": "answer", "question": "name", "text": "" }))
+        .await;
+    page.hear("ready").await;
+    assert!(office.texts().is_empty());
+    page.say(json!({ "type": "send", "client_id": "0", "text": "\u{0}\u{0}" }))
+        .await;
+    assert_eq!(page.hear("problem").await["client_id"], "0");
+    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
+        .await;
+    page.hear("kept").await;
+    assert_eq!(office.texts(), ["hi"]);
 }
 
 #[test]

@@ -42,6 +42,22 @@ pub fn channel(chat: ChatChannel) -> Channel {
     }
 }
 
+/// A channel that is closed at all hours.
+pub fn closed(offline_form: bool) -> Channel {
+    let mut channel = channel(ChatChannel {
+        offline_form,
+        ..chat()
+    });
+    channel.schedule = Some("always-closed".into());
+    channel.after_hours = Some(Rule {
+        steps: Vec::new(),
+        end: RuleEnd::Unassigned,
+        reply: Some("We open at 8.".to_owned()),
+        answer_within: None,
+    });
+    channel
+}
+
 fn entries() -> String {
     format!("[...{SHADOW}.querySelectorAll('.log li')].map((li) => li.innerText).join('|')")
 }
@@ -227,18 +243,7 @@ async fn a_visitor_answers_the_questions_before_people_are_sought() {
 
 #[tokio::test]
 async fn out_of_hours_a_visitor_leaves_a_message_or_reads_a_plain_word() {
-    let mut channel = channel(ChatChannel {
-        offline_form: true,
-        ..chat()
-    });
-    channel.schedule = Some("always-closed".into());
-    channel.after_hours = Some(Rule {
-        steps: Vec::new(),
-        end: RuleEnd::Unassigned,
-        reply: Some("We open at 8.".to_owned()),
-        answer_within: None,
-    });
-    let office = Office::open(snapshot(channel.clone())).await;
+    let office = Office::open(snapshot(closed(true))).await;
     let site = site::serve(&office.url, CHANNEL).await;
     let browser = Browser::start().await;
     let mut tab = browser.open(&site).await;
@@ -258,10 +263,7 @@ async fn out_of_hours_a_visitor_leaves_a_message_or_reads_a_plain_word() {
     tab.until("the thanks", &has("We will answer by email."))
         .await;
 
-    if let ChannelKind::Chat(chat) = &mut channel.kind {
-        chat.offline_form = false;
-    }
-    let office = Office::open(snapshot(channel)).await;
+    let office = Office::open(snapshot(closed(false))).await;
     let site = site::serve(&office.url, CHANNEL).await;
     let mut tab = browser.open(&site).await;
     tab.until(

@@ -12,10 +12,19 @@ use crate::chat::reception::reception;
 use crate::core::conversation::{
     Arrival, Command, ContactHint, Done, MessageRecord, NewMessage, Origin, Refusal, RefusalKind,
 };
-use crate::core::id::MessageId;
+use crate::core::id::{ConversationId, MessageId};
 use crate::core::snapshot::Snapshot;
-use crate::core::text::is_address;
+use crate::core::text::{LARGEST_TEXT, clean_text, is_address};
 use crate::inbox::Visitor;
+
+/// What became of something that was said.
+#[derive(Default)]
+struct Arrived {
+    /// As it is kept.
+    message: Option<Box<MessageRecord>>,
+    /// The conversation that we listen to since.
+    begun: Option<ConversationId>,
+}
 
 impl Visit {
     pub(super) async fn hello(
@@ -41,10 +50,10 @@ impl Visit {
             version: VERSION,
             visitor: (!self.is_known).then(|| self.visitor.secret().to_owned()),
             open: reception.open,
-            closed: reception.closed.filter(|_| self.conversation.is_none()),
-            message_form: reception.message_form && self.conversation.is_none(),
+            closed: reception.closed.filter(|_| !self.goes_on),
+            message_form: reception.message_form && !self.goes_on,
             greeting: settings.greeting.clone(),
-            conversation: self.conversation.is_some(),
+            conversation: self.goes_on,
             messages,
             reset,
         };
@@ -55,13 +64,11 @@ impl Visit {
 
     async fn ask_next(&self, socket: &mut WebSocket, snapshot: &Snapshot) -> Result<(), Over> {
         let (channel, settings) = self.settings(snapshot)?;
-        if self.conversation.is_some() {
-            return send(socket, &ToVisitor::Ready).await;
-        }
-        if !reception(snapshot, channel, settings).open {
+        if !self.goes_on && !reception(snapshot, channel, settings).open {
             return Ok(());
         }
-        match self.flow.question(&settings.questions) {
+        let question = self.flow.question(&settings.questions);
+        match question.filter(|_| self.conversation.is_none()) {
             Some(question) => {
                 let ask = ToVisitor::Ask {
                     name: question.name.clone(),
@@ -96,6 +103,10 @@ impl Visit {
         }
         // The last answer hands over: people are sought with what was answered.
         let fields = self.flow.fields(questions);
+        if fields.is_empty() {
+            // All was left out: nobody is sought before something is said.
+            return self.ask_next(socket, &snapshot).await;
+        }
         let lines = fields
             .iter()
             .map(|(asked, answer)| format!("{asked} {answer}"));
@@ -107,7 +118,10 @@ impl Visit {
         };
         let contact = self.flow.contact(questions);
         match self.arrive(contact, message).await {
-            Ok(_) => self.ask_next(socket, &snapshot).await,
+            Ok(arrived) => {
+                self.ask_next(socket, &snapshot).await?;
+                self.begun(socket, &arrived).await
+            }
             Err(refusal) => send(socket, &refused(None, &refusal)).await,
         }
     }
@@ -120,15 +134,14 @@ impl Visit {
     ) -> Result<(), Over> {
         let snapshot = self.chat.door.snapshot();
         let (channel, settings) = self.settings(&snapshot)?;
-        if self.conversation.is_none() {
-            if !reception(&snapshot, channel, settings).open {
-                let text = "We are closed at this moment.";
-                return send(socket, &problem(Some(client_id), "closed", text)).await;
-            }
-            if self.flow.question(&settings.questions).is_some() {
-                let text = "Please answer the question first.";
-                return send(socket, &problem(Some(client_id), "answer", text)).await;
-            }
+        if !self.goes_on && !reception(&snapshot, channel, settings).open {
+            let text = "We are closed at this moment.";
+            return send(socket, &problem(Some(client_id), "closed", text)).await;
+        }
+        let question = self.flow.question(&settings.questions);
+        if self.conversation.is_none() && question.is_some() {
+            let text = "Please answer the question first.";
+            return send(socket, &problem(Some(client_id), "answer", text)).await;
         }
         let contact = self.flow.contact(&settings.questions);
         self.keep(socket, client_id, contact, text).await
@@ -142,6 +155,12 @@ impl Visit {
         email: String,
         text: String,
     ) -> Result<(), Over> {
+        let snapshot = self.chat.door.snapshot();
+        let (_, settings) = self.settings(&snapshot)?;
+        if !settings.offline_form {
+            let text = "Messages cannot be left here.";
+            return send(socket, &problem(Some(client_id), "refused", text)).await;
+        }
         if !is_address(email.trim()) {
             let error = AnswerError::NoAddress;
             return send(socket, &problem(Some(client_id), "answer", error)).await;
@@ -163,7 +182,7 @@ impl Visit {
         contact: ContactHint,
         text: String,
     ) -> Result<(), Over> {
-        let text = text.trim().to_owned();
+        let text = clean_text(text.trim(), LARGEST_TEXT);
         let is_long = text.chars().count() > LONGEST_TEXT || client_id.len() > LONGEST_CLIENT_ID;
         if text.is_empty() || client_id.is_empty() || is_long {
             let words = format!("A message has 1 to {LONGEST_TEXT} characters.");
@@ -182,9 +201,21 @@ impl Visit {
             ..NewMessage::default()
         };
         match self.arrive(contact, message).await {
-            Ok(Some(message)) => self.acknowledge(socket, client_id, &message).await,
-            Ok(None) => Ok(()),
+            Ok(arrived) => {
+                if let Some(message) = &arrived.message {
+                    self.acknowledge(socket, client_id, message).await?;
+                }
+                self.begun(socket, &arrived).await
+            }
             Err(refusal) => send(socket, &refused(Some(client_id), &refusal)).await,
+        }
+    }
+
+    /// Where a conversation has begun, something may have been answered before we listened to it.
+    async fn begun(&mut self, socket: &mut WebSocket, arrived: &Arrived) -> Result<(), Over> {
+        match arrived.begun {
+            Some(conversation) => self.show_answers(socket, conversation).await,
+            None => Ok(()),
         }
     }
 
@@ -208,7 +239,7 @@ impl Visit {
         &mut self,
         contact: ContactHint,
         message: NewMessage,
-    ) -> Result<Option<Box<MessageRecord>>, Refusal> {
+    ) -> Result<Arrived, Refusal> {
         let snapshot = self.chat.door.snapshot();
         let hourly = chat_channel(&snapshot, &self.channel).map_or(0, |chat| chat.hourly_limit);
         let limits = &self.chat.limits;
@@ -240,17 +271,16 @@ impl Visit {
             ..
         } = done
         else {
-            return Ok(None);
+            return Ok(Arrived::default());
         };
-        if self
-            .conversation
-            .as_ref()
-            .is_none_or(|it| it.id != conversation.id)
-        {
-            self.events = Some(self.chat.rooms.join(conversation.id, self.rooms_key));
+        let id = conversation.id;
+        let begun = (self.room != Some(id)).then_some(id);
+        if begun.is_some() {
+            self.listen(id);
         }
         self.conversation = Some(conversation);
-        Ok(message)
+        self.goes_on = true;
+        Ok(Arrived { message, begun })
     }
 
     /// The name of a message of this visitor, which no other visitor can guess.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
-use axum::http::header::{COOKIE, ORIGIN, SET_COOKIE};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
@@ -22,12 +22,12 @@ use super::Chat;
 use super::flow::Flow;
 use super::frame::{FromVisitor, LONGEST_CLIENT_ID, ToVisitor, VERSION};
 use super::limits::{Admission, Limits, SocketRate};
-use super::pages::{chat_channel, is_allowed};
+use super::pages::{Standing, chat_channel};
 use crate::clock;
 use crate::core::conversation::{
     Author, Command, ConversationRecord, Delivery, Event, MessageRecord, Refusal, RefusalKind,
 };
-use crate::core::id::MessageId;
+use crate::core::id::{ConversationId, MessageId};
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{Channel, ChatChannel, Snapshot};
 use crate::core::time::{Mono, Wall};
@@ -51,6 +51,10 @@ const HELLO: Duration = Duration::from_secs(10);
 /// How long a visitor may be gone before the others are told: a reload takes some seconds.
 const GONE: Duration = Duration::from_secs(60);
 
+/// Frames in a row that may come too fast: a page that comes back says again what it has kept, and not
+/// more than that.
+const MOST_REFUSED: u32 = 100;
+
 /// Counts sockets up.
 static SOCKETS: AtomicU64 = AtomicU64::new(1);
 
@@ -71,7 +75,8 @@ pub(super) async fn upgrade(
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    if !is_allowed(&snapshot, settings, text(ORIGIN)) {
+    let standing = Standing::of(&headers, &snapshot, settings);
+    if standing == Standing::Refused {
         let words = "Pages of this origin may not show this chat: see allowed_origins.\n";
         return (StatusCode::FORBIDDEN, words).into_response();
     }
@@ -80,14 +85,18 @@ pub(super) async fn upgrade(
         let words = "There are too many chats open from here. Close some.\n";
         return (StatusCode::TOO_MANY_REQUESTS, words).into_response();
     };
-    let known = text(COOKIE).and_then(Visitor::from_cookies);
+    let uses_cookie = standing == Standing::Named;
+    let known = text(COOKIE)
+        .filter(|_| uses_cookie)
+        .and_then(Visitor::from_cookies);
     let is_known = known.is_some();
     let Some(visitor) = known.or_else(Visitor::new) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let http = snapshot.settings.http.as_ref();
     let secure = http.is_some_and(|http| http.public_url.starts_with("https://"));
-    let cookie = HeaderValue::from_str(&visitor.set_cookie(secure)).ok();
+    let cookie = uses_cookie.then(|| visitor.set_cookie(secure));
+    let cookie = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok());
     let visit = Visit {
         rooms_key: SOCKETS.fetch_add(1, Ordering::Relaxed),
         channel: ChannelName::from(channel),
@@ -96,10 +105,13 @@ pub(super) async fn upgrade(
         address,
         flow: Flow::default(),
         conversation: None,
+        goes_on: false,
         events: None,
+        room: None,
         awaited: VecDeque::new(),
         last_own: None,
         rate: Limits::socket_rate(),
+        refused: 0,
         heard: clock::mono(),
         pinged: false,
         greeted: false,
@@ -130,12 +142,19 @@ struct Visit {
     address: IpAddr,
     flow: Flow,
     conversation: Option<Box<ConversationRecord>>,
+    /// It goes on: it was not closed when the page came, or was written in since. Closed hours do not
+    /// end it.
+    goes_on: bool,
     events: Option<mpsc::Receiver<Arc<Event>>>,
+    /// The conversation that these are of.
+    room: Option<ConversationId>,
     /// Messages of ours that the page has not said to have.
     awaited: VecDeque<Box<MessageRecord>>,
     /// The visitor's last message, for what colleagues have read.
     last_own: Option<(MessageId, Wall)>,
     rate: SocketRate,
+    /// Frames in a row that came too fast.
+    refused: u32,
     heard: Mono,
     pinged: bool,
     greeted: bool,
@@ -224,9 +243,23 @@ impl Visit {
         socket.send(ping).await.map_err(|_| Over::Gone)
     }
 
+    /// Counts a frame. True where it comes too fast.
+    fn count(&mut self) -> Result<bool, Over> {
+        if self.rate.check().is_ok() {
+            self.refused = 0;
+            return Ok(false);
+        }
+        self.refused = self.refused.saturating_add(1);
+        if self.refused > MOST_REFUSED {
+            return Err(Over::Cut(close_code::POLICY, "too many frames"));
+        }
+        Ok(true)
+    }
+
     async fn received(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), Over> {
         self.heard = clock::mono();
         self.pinged = false;
+        let is_too_fast = self.count()?;
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
@@ -237,7 +270,11 @@ impl Visit {
             let text = "This page speaks a language that the server does not know. Reload it.";
             return send(socket, &problem(None, "malformed", text)).await;
         };
-        if self.rate.check().is_err() {
+        if is_too_fast {
+            // Nobody wrote a sign, so nobody is told that it is lost.
+            if is_sign(&frame) {
+                return Ok(());
+            }
             let text = "You write too fast. Wait a moment.";
             return send(socket, &problem(client_id(&frame), "too-fast", text)).await;
         }
@@ -314,6 +351,20 @@ impl Visit {
         });
     }
 
+    /// Listens to a conversation, and to no other.
+    fn listen(&mut self, conversation: ConversationId) {
+        self.listen_no_more();
+        self.events = Some(self.chat.rooms.join(conversation, self.rooms_key));
+        self.room = Some(conversation);
+    }
+
+    fn listen_no_more(&mut self) {
+        self.events = None;
+        if let Some(room) = self.room.take() {
+            self.chat.rooms.leave(room, self.rooms_key);
+        }
+    }
+
     fn settings<'a>(&self, snapshot: &'a Snapshot) -> Result<(&'a Channel, &'a ChatChannel), Over> {
         snapshot
             .channel(&self.channel)
@@ -357,6 +408,18 @@ fn refused(client_id: Option<String>, refusal: &Refusal) -> ToVisitor {
         | RefusalKind::Invalid => "refused",
     };
     problem(client_id, code, &refusal.text)
+}
+
+/// What a page says by itself.
+fn is_sign(frame: &FromVisitor) -> bool {
+    match frame {
+        FromVisitor::Typing | FromVisitor::Received { .. } | FromVisitor::Seen { .. } => true,
+        FromVisitor::Hello { .. }
+        | FromVisitor::Answer { .. }
+        | FromVisitor::Send { .. }
+        | FromVisitor::Leave { .. }
+        | FromVisitor::End => false,
+    }
 }
 
 fn client_id(frame: &FromVisitor) -> Option<String> {

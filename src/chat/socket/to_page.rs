@@ -10,7 +10,7 @@ use crate::core::conversation::{
     Author, Command, ConversationRecord, Delivery, Event, Happening, MessageKind, MessageRecord,
     Status,
 };
-use crate::core::id::MessageId;
+use crate::core::id::{ConversationId, MessageId};
 use crate::core::snapshot::Snapshot;
 
 /// Messages that are told again when a page comes back.
@@ -34,7 +34,8 @@ impl Visit {
             return Ok((Vec::new(), after.is_some()));
         };
         let id = conversation.id;
-        self.events = Some(self.chat.rooms.join(id, self.rooms_key));
+        self.goes_on = conversation.status != Status::Closed;
+        self.listen(id);
         let archive = &self.chat.archive;
         let mut messages = (archive.messages)((id, after, CAUGHT_UP))
             .await
@@ -70,26 +71,10 @@ impl Visit {
                 message,
                 ..
             } => {
-                self.conversation = Some(conversation.clone());
-                self.note_own(message);
-                let said = self.said(message, &snapshot);
-                if frame::is_on_its_way(message) {
-                    self.await_receipt(message.as_ref().clone());
-                }
-                match said {
-                    Some(said) => send(socket, &ToVisitor::Message(said)).await,
-                    None => Ok(()),
-                }
+                self.show(socket, message, &snapshot).await?;
+                self.follow(socket, conversation).await
             }
-            Happening::Changed(conversation) => {
-                let was_closed = conversation_of(&self.conversation)
-                    .is_some_and(|it| it.status == Status::Closed);
-                self.conversation = Some(conversation.clone());
-                if conversation.status == Status::Closed && !was_closed {
-                    return send(socket, &ToVisitor::Closed).await;
-                }
-                Ok(())
-            }
+            Happening::Changed(conversation) => self.follow(socket, conversation).await,
             Happening::Typing { author, .. } => {
                 let name = match author {
                     Author::Contact | Author::Automatic => return Ok(()),
@@ -108,7 +93,8 @@ impl Visit {
             },
             Happening::Deleted(_) => {
                 self.conversation = None;
-                self.events = None;
+                self.goes_on = false;
+                self.listen_no_more();
                 send(socket, &ToVisitor::Closed).await
             }
             Happening::MessageChanged { .. }
@@ -120,6 +106,58 @@ impl Visit {
         }
     }
 
+    /// Notes how the conversation is now, and says once that it was closed.
+    async fn follow(
+        &mut self,
+        socket: &mut WebSocket,
+        conversation: &ConversationRecord,
+    ) -> Result<(), Over> {
+        let is_closed = conversation.status == Status::Closed;
+        let known = self.conversation.as_ref();
+        let was_closed = known.is_some_and(|it| it.status == Status::Closed);
+        self.conversation = Some(Box::new(conversation.clone()));
+        self.goes_on |= !is_closed;
+        match is_closed && !was_closed {
+            true => send(socket, &ToVisitor::Closed).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Shows a message, unless it is for colleagues alone.
+    async fn show(
+        &mut self,
+        socket: &mut WebSocket,
+        message: &MessageRecord,
+        snapshot: &Snapshot,
+    ) -> Result<(), Over> {
+        self.note_own(message);
+        if frame::is_on_its_way(message) {
+            self.await_receipt(message.clone());
+        }
+        match self.said(message, snapshot) {
+            Some(said) => send(socket, &ToVisitor::Message(said)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Shows what was answered between the beginning of a conversation and our listening to it: an
+    /// automatic reply comes in the same moment. The page may hear of it twice, and knows it by its key.
+    pub(super) async fn show_answers(
+        &mut self,
+        socket: &mut WebSocket,
+        conversation: ConversationId,
+    ) -> Result<(), Over> {
+        let snapshot = self.chat.door.snapshot();
+        let archive = &self.chat.archive;
+        let said = (archive.messages)((conversation, None, CAUGHT_UP)).await;
+        for message in said.map_err(unavailable)? {
+            if message.kind == MessageKind::Sent {
+                self.show(socket, &message, &snapshot).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn note_own(&mut self, message: &MessageRecord) {
         if message.kind == MessageKind::Received {
             self.last_own = Some((message.id, message.at));
@@ -127,22 +165,34 @@ impl Visit {
     }
 
     fn await_receipt(&mut self, message: MessageRecord) {
+        if self.awaited.iter().any(|it| it.id == message.id) {
+            return;
+        }
         if self.awaited.len() >= AWAITED {
             self.awaited.pop_front();
         }
         self.awaited.push_back(Box::new(message));
     }
 
-    /// The page has a message, or the visitor has seen it.
+    /// The page has a message and those before it, or the visitor has seen them.
     pub(super) fn delivered(&mut self, id: MessageId, delivery: Delivery) {
-        let place = self.awaited.iter().position(|message| message.id == id);
-        let Some(message) = place.and_then(|place| self.awaited.remove(place)) else {
+        let Some(place) = self.awaited.iter().position(|message| message.id == id) else {
             return;
         };
-        if delivery == Delivery::Sent {
-            self.awaited.push_back(message.clone());
+        let later = self.awaited.split_off(place.saturating_add(1));
+        let reached = std::mem::replace(&mut self.awaited, later);
+        for message in reached.into_iter().rev() {
+            if delivery == Delivery::Sent {
+                // That it was seen is still awaited.
+                let mut sent = message.clone();
+                sent.delivery = Delivery::Sent;
+                self.awaited.push_front(sent);
+            }
+            if message.delivery != delivery {
+                let delivery = delivery.clone();
+                self.tell(Command::DeliveryChanged { message, delivery });
+            }
         }
-        self.tell(Command::DeliveryChanged { message, delivery });
     }
 
     fn said(&self, message: &MessageRecord, snapshot: &Snapshot) -> Option<Said> {
@@ -153,8 +203,4 @@ impl Visit {
             .and_then(|id| id.strip_prefix(&prefix).map(str::to_owned));
         Some(said)
     }
-}
-
-fn conversation_of(conversation: &Option<Box<ConversationRecord>>) -> Option<&ConversationRecord> {
-    conversation.as_deref()
 }

@@ -42,6 +42,8 @@ pub struct Book {
     messages: Vec<MessageRecord>,
     /// What was asked besides messages, by name.
     pub asked: Vec<String>,
+    /// What every new conversation is answered by itself.
+    reply: Option<String>,
     delivered: HashMap<MessageId, Vec<Delivery>>,
 }
 
@@ -138,6 +140,16 @@ impl Office {
         });
     }
 
+    /// From now on, new conversations get this answer at once, as a rule's `reply`.
+    pub fn replies_at_once(&self, text: &str) {
+        self.book.lock().unwrap().reply = Some(text.to_owned());
+    }
+
+    /// What was asked besides messages.
+    pub fn asked(&self) -> Vec<String> {
+        self.book.lock().unwrap().asked.clone()
+    }
+
     /// Anna writes just now.
     pub fn types(&self) {
         let conversation = self.book.lock().unwrap().conversations.last().unwrap().id;
@@ -148,7 +160,7 @@ impl Office {
         });
     }
 
-    /// Anna closes the last conversation.
+    /// Anna closes the last conversation. It says so in the conversation first, as the engine does.
     pub fn closes(&self) {
         let conversation = {
             let mut book = self.book.lock().unwrap();
@@ -156,7 +168,31 @@ impl Office {
             conversation.status = Status::Closed;
             conversation.clone()
         };
+        let message = message(&conversation, MessageKind::Event, "Anna Berg closed it.");
+        self.publish(Happening::Message {
+            conversation: Box::new(conversation.clone()),
+            message: Box::new(message),
+            outgoing: None,
+        });
         self.publish(Happening::Changed(Box::new(conversation)));
+    }
+
+    /// The chat has no hours from now on.
+    pub fn opens_at_all_hours(&self) {
+        let mut snapshot = self.door.snapshot().as_ref().clone();
+        let channels = snapshot.channels.iter().cloned().map(|mut channel| {
+            channel.schedule = None;
+            channel
+        });
+        snapshot.channels = channels.collect();
+        self.door.adopt(&Arc::new(snapshot));
+    }
+
+    /// The chat is configured so from now on.
+    pub fn is_again(&self, channel: ringdesk::core::snapshot::Channel) {
+        let mut snapshot = self.door.snapshot().as_ref().clone();
+        snapshot.channels = vec![channel].into();
+        self.door.adopt(&Arc::new(snapshot));
     }
 
     fn publish(&self, what: Happening) {
@@ -216,18 +252,23 @@ async fn work(door: Door, mut commands: mpsc::Receiver<Asked>, book: Arc<Mutex<B
     while let Some(Asked { command, answer }) = commands.recv().await {
         let mut happened = Vec::new();
         let done = keep(*command, &mut book.lock().unwrap(), &mut happened);
-        let _ = answer.send(Ok(done));
+        // Nobody may rely on hearing of what was asked for after its answer.
         for what in happened {
             door.publish(event(what));
         }
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        let _ = answer.send(Ok(done));
     }
 }
 
 fn keep(command: Command, book: &mut Book, happened: &mut Vec<Happening>) -> Done {
     match command {
         Command::Arrived(arrival) => {
+            let is_new = arrival.continues.is_none();
             let conversation = match arrival.continues {
-                Some(conversation) => *conversation,
+                Some(conversation) => reopened(*conversation, book),
                 None => {
                     let visitor = arrival.contact.cookie.clone();
                     let mut new = conversation(arrival.channel.clone(), visitor);
@@ -255,6 +296,16 @@ fn keep(command: Command, book: &mut Book, happened: &mut Vec<Happening>) -> Don
                 });
                 new
             });
+            if let Some(text) = book.reply.clone().filter(|_| is_new) {
+                let mut reply = self::message(&conversation, MessageKind::Sent, &text);
+                reply.author = Author::Automatic;
+                book.messages.push(reply.clone());
+                happened.push(Happening::Message {
+                    conversation: Box::new(conversation.clone()),
+                    message: Box::new(reply),
+                    outgoing: Some(Outgoing::Chat),
+                });
+            }
             Done::Conversation {
                 conversation: Box::new(conversation),
                 message: Some(Box::new(message)),
@@ -275,6 +326,16 @@ fn keep(command: Command, book: &mut Book, happened: &mut Vec<Happening>) -> Don
         }
         other => panic!("no chat asks for this: {other:?}"),
     }
+}
+
+/// A message opens what was closed.
+fn reopened(mut conversation: ConversationRecord, book: &mut Book) -> ConversationRecord {
+    conversation.status = Status::Open;
+    let mut all = book.conversations.iter_mut();
+    if let Some(known) = all.find(|it| it.id == conversation.id) {
+        known.status = Status::Open;
+    }
+    conversation
 }
 
 fn identifier() -> Uuid {
