@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use chrono::FixedOffset;
 use clap::Args;
 
@@ -15,7 +15,7 @@ use crate::core::routing::words;
 use crate::core::snapshot::{Kind, StoreSettings};
 use crate::core::time::Wall;
 use crate::store::{
-    ConversationQuery, Found, Leg, Reader, Readers, Sight, StoreError, View, Voicemail,
+    ConversationQuery, Found, Leg, Reader, Readers, Sight, StoreError, Subject, View, Voicemail,
 };
 
 /// The shortest beginning of an identifier that is looked for: enough to be meant, and not typed by
@@ -38,9 +38,12 @@ pub struct Explain {
         conflicts_with_all = ["last", "to", "channel"]
     )]
     id: Option<String>,
-    /// The latest call.
+    /// What was decided about last: a call or a conversation.
     #[arg(long)]
     last: bool,
+    /// With --last, of this kind: call, email, form or chat.
+    #[arg(long, value_name = "KIND", requires = "last", value_parser = kind)]
+    kind: Option<Kind>,
     /// The latest call to this number.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
@@ -83,6 +86,11 @@ pub fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn kind(text: &str) -> Result<Kind, String> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or_else(|| "it is call, email, form or chat".to_owned())
+}
+
 fn print_json(decisions: &[DecisionRecord], out: &mut impl Write) -> anyhow::Result<ExitCode> {
     for decision in decisions {
         writeln!(out, "{}", serde_json::to_string(decision)?)?;
@@ -95,7 +103,7 @@ async fn conversation(
     store: &StoreSettings,
     arguments: &Explain,
 ) -> anyhow::Result<Option<Conversation>> {
-    super::reader(store).await?;
+    let mut reader = super::reader(store).await?;
     let readers = Readers::open(&store.database, 1).await?;
     let row = match (&arguments.id, &arguments.channel) {
         (Some(id), _) => {
@@ -128,6 +136,17 @@ async fn conversation(
                 None => bail!("no conversation of channel {channel:?} is stored"),
             }
         }
+        (None, None) if arguments.last => match reader.decided_last(arguments.kind).await? {
+            Some(Subject::Conversation(id)) => {
+                let found = readers.conversation(&Sight::Everything, id).await?;
+                found.with_context(|| format!("the conversation {id} is not stored"))?
+            }
+            Some(Subject::Call(_)) => return Ok(None),
+            None => match arguments.kind {
+                Some(kind) => bail!("nothing of the kind {kind} is stored yet"),
+                None => bail!("no call or conversation is stored yet"),
+            },
+        },
         (None, None) => return Ok(None),
     };
     Ok(Some(Conversation {
@@ -211,9 +230,9 @@ async fn find(reader: &mut Reader, arguments: &Explain) -> anyhow::Result<Found>
             Some(call) => Ok(call),
             None => bail!("no call to {number} is stored"),
         },
-        (None, None) => match reader.last(None).await? {
-            Some(call) => Ok(call),
-            None => bail!("no call is stored yet"),
+        (None, None) => match reader.decided_last(arguments.kind).await? {
+            Some(Subject::Call(call)) => by_identifier(reader, &call.to_string()).await,
+            Some(Subject::Conversation(_)) | None => bail!("no call is stored yet"),
         },
     }
 }
@@ -234,7 +253,7 @@ async fn by_identifier(reader: &mut Reader, id: &str) -> anyhow::Result<Found> {
             bail!("several begin with {id}:\n  {}", calls.join("\n  "))
         }
         (None, _) => bail!(
-            "no call, conversation or voicemail {id:?} is stored, and no call with that SIP Call-ID; `ringdesk explain --last` tells of the latest call"
+            "no call, conversation or voicemail {id:?} is stored, and no call with that SIP Call-ID; `ringdesk explain --last` tells of what was decided last"
         ),
     }
 }

@@ -20,7 +20,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr, SqliteConnection};
 
-pub use reader::{Found, Leg, Reader, Voicemail};
+pub use reader::{Found, Leg, Reader, Subject, Voicemail};
 pub use readers::{
     Attached, AuditPage, AuditPlace, CallQuery, ContactKey, ContactQuery, ConversationQuery, Count,
     Cursor, CursorError, FoundMessage, Heard, LARGEST_PAGE, ListedConversation, ListedVoicemail,

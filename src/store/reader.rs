@@ -9,9 +9,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
 use super::StoreError;
 use crate::core::desk::Load;
-use crate::core::id::CallId;
+use crate::core::id::{CallId, ConversationId};
 use crate::core::name::UserName;
 use crate::core::record::{DecisionRecord, RegistrationRecord};
+use crate::core::snapshot::Kind;
 use crate::core::time::Wall;
 
 /// A connection that reads.
@@ -42,6 +43,15 @@ pub struct Found {
     pub detail: String,
     /// The SIP Call-ID of the caller's leg.
     pub sip_call_id: String,
+}
+
+/// What a decision was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A call.
+    Call(CallId),
+    /// A conversation of messages.
+    Conversation(ConversationId),
 }
 
 /// One side of a call.
@@ -208,6 +218,37 @@ impl Reader {
         .fetch_optional(&mut self.0)
         .await?;
         row.map(|row| found(&row)).transpose()
+    }
+
+    /// What was decided about last, of all kinds or of one: a call, or a conversation.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row cannot be read.
+    pub async fn decided_last(
+        &mut self,
+        kind: Option<Kind>,
+    ) -> Result<Option<Subject>, StoreError> {
+        let row = sqlx::query(
+            "SELECT call, conversation FROM decisions
+             WHERE ($1 IS NULL OR json_extract(request, '$.kind') = $1)
+                 AND (call IS NOT NULL OR conversation IS NOT NULL)
+             ORDER BY rowid DESC LIMIT 1",
+        )
+        .bind(kind.map(Kind::as_str))
+        .fetch_optional(&mut self.0)
+        .await?;
+        row.map(|row| {
+            let (call, conversation): (Option<String>, String) = (
+                row.try_get(0)?,
+                row.try_get::<Option<String>, _>(1)?.unwrap_or_default(),
+            );
+            match call {
+                Some(call) => parse("a decision's call", &format!("{call:?}")).map(Subject::Call),
+                None => parse("a decision's conversation", &format!("{conversation:?}"))
+                    .map(Subject::Conversation),
+            }
+        })
+        .transpose()
     }
 
     /// The legs of a call, in the order in which they began.

@@ -136,3 +136,43 @@ fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
     let inside = std::fs::read_dir(path).unwrap();
     inside.flat_map(|one| walk(&one.unwrap().path())).collect()
 }
+
+#[tokio::test]
+async fn a_caller_becomes_a_contact_and_the_last_of_each_kind_is_explained() {
+    let house = House::open().await;
+    let explained = |arguments: &[&str]| {
+        let output = house.ringdesk(&[&["explain", "--last"], arguments].concat());
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8(text).unwrap()
+    };
+    house.submit("contact", "Kari", "Where is my parcel?").await;
+    let told = explained(&[]);
+    assert!(told.contains("form contact from Kari"), "{told}");
+    assert!(explained(&["--kind", "call"]).contains("nothing of the kind call is stored yet"));
+    assert!(explained(&["--kind", "fax"]).contains("call, email, form or chat"));
+    house.leave_voicemail("+4722334455");
+    let all = house.as_token("all");
+    let call = wait_for("the call", async || {
+        let listed = all
+            .get("/api/v1/conversations?kind=call")
+            .await
+            .json()
+            .await;
+        listed["items"].get(0).cloned()
+    })
+    .await;
+    assert!(explained(&[]).starts_with("call "), "{}", explained(&[]));
+    let told = explained(&["--kind", "form"]);
+    assert!(told.contains("form contact from Kari"), "{told}");
+    let number = call["from"].as_str().unwrap();
+    let digits = number.trim_start_matches("+47");
+    let spaced = format!("+47%20{}%20{}", &digits[..4], &digits[4..]);
+    for writing in [digits, &format!("0047{digits}"), &spaced] {
+        let path = format!("/api/v1/contacts?number={writing}");
+        let found = all.get(&path).await.json().await;
+        assert_eq!(found["items"][0]["id"], call["contact"], "{writing}");
+        let double = json!({ "name": "Twice", "numbers": [writing.replace("%20", " ")] });
+        let refused = all.post("/api/v1/contacts", &double).await;
+        assert_eq!(refused.reason().0, 409, "{writing}");
+    }
+}

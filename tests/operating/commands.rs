@@ -91,7 +91,9 @@ fn what_cannot_be_answered_is_said_in_words() {
         assert!(words.contains("nothing is stored yet"), "{words}");
     }
     house.start();
-    assert!(refused(&house, &["explain", "--last"]).contains("no call is stored yet"));
+    assert!(
+        refused(&house, &["explain", "--last"]).contains("no call or conversation is stored yet")
+    );
     assert!(refused(&house, &["explain", "0193aaaa"]).contains("\"0193aaaa\" is stored"));
     assert!(refused(&house, &["explain", "--to", "+4799999999"]).contains("no call to"));
     let second = refused(&house, &["run"]);
