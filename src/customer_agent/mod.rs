@@ -10,7 +10,7 @@ pub mod turn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::core::conversation::{ConversationRecord, MessageRecord};
@@ -82,6 +82,13 @@ impl CustomerAgents {
             })
             .map_err(CustomerAgentError::Thread)?;
         Ok(CustomerAgents { shared, over })
+    }
+}
+
+impl CustomerAgents {
+    /// Whether its thread runs still: it ends with this, or by a fault.
+    pub fn is_running(&self) -> bool {
+        self.over.try_recv() != Err(TryRecvError::Disconnected)
     }
 }
 

@@ -112,6 +112,22 @@ impl Mail {
         self.posts.adopt(snapshot);
     }
 
+    /// What has ended by a fault.
+    pub(super) fn ended(&self) -> Vec<String> {
+        let mut ended = Vec::new();
+        if !self.email.is_running() {
+            ended.push("email".to_owned());
+        }
+        let own = self
+            .posts
+            .own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let stopped = own.iter().filter(|(_, (_, sending))| !sending.is_running());
+        ended.extend(stopped.map(|(channel, _)| format!("mail of {channel}")));
+        ended
+    }
+
     /// How email stands, for those who watch the daemon. Names and reasons of servers are in the log
     /// alone, since anybody may ask.
     pub(super) fn conditions(&self) -> impl Fn() -> Vec<Condition> + Send + Sync + 'static {

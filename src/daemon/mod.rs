@@ -93,11 +93,12 @@ struct Daemon {
     /// Questions of HTTP for the status so far.
     asked: u64,
     reloads: http::Reloads,
+    recorder: Arc<Recorder>,
     _http: Option<Server>,
-    _programs: Programs,
+    programs: Programs,
     mail: Mail,
     /// Ends after the outputs, whose last notices it may still send.
-    _sending: Sending,
+    sending: Sending,
     _lock: DataLock,
 }
 
@@ -127,7 +128,8 @@ impl Daemon {
         let figures = Arc::new(Figures::default());
         let media_figures = Arc::clone(&figures);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let media = MediaThreads::start(worker::thread_count(cores), recorder, move |event| {
+        let recording = Arc::clone(&recorder);
+        let media = MediaThreads::start(worker::thread_count(cores), recording, move |event| {
             if let MediaEvent::Closed { counters, .. } = &event {
                 media_figures.media(counters);
             }
@@ -190,10 +192,11 @@ impl Daemon {
             asks,
             asked: 0,
             reloads: http::Reloads::default(),
+            recorder,
             _http: http,
-            _programs: programs,
+            programs,
             mail,
-            _sending: sending,
+            sending,
             _lock: lock,
         })
     }
@@ -308,6 +311,10 @@ impl Daemon {
             Ask::KeepAndTell(record, told) => self.outputs.keep_and_tell(*record, told),
             Ask::Stored(told) => self.outputs.tell_stored(told),
             Ask::Readable(told) => self.outputs.tell_readable(told),
+            Ask::Ended(answer) => {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.ended());
+            }
             Ask::Status(answer) => {
                 self.asked = self.asked.wrapping_add(1);
                 let question = http::OWN_QUESTIONS | self.asked;
@@ -320,6 +327,18 @@ impl Daemon {
                 reload.ask(&self.config);
             }
         }
+    }
+
+    /// The threads that have ended by a fault, by what they do.
+    fn ended(&self) -> Vec<String> {
+        let mut ended = self.outputs.ended();
+        ended.extend(self.recorder.ended());
+        ended.extend(self.programs.ended());
+        ended.extend(self.mail.ended());
+        if !self.sending.is_running() {
+            ended.push("mail".to_owned());
+        }
+        ended
     }
 
     fn next_wake(&self, phase: Phase) -> Option<Mono> {

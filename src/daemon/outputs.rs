@@ -42,6 +42,11 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
+    /// The threads of media and of the store that have ended by a fault.
+    pub(super) fn ended(&self) -> Vec<String> {
+        [self.media.ended(), self.store.ended()].concat()
+    }
+
     pub(super) fn new(
         snapshot: &Snapshot,
         media: MediaThreads,

@@ -17,8 +17,20 @@ const READERS: u32 = 1;
 
 /// What runs for programs elsewhere.
 pub(super) struct Programs {
-    _agents: CustomerAgents,
-    _delivering: Delivering,
+    agents: CustomerAgents,
+    delivering: Delivering,
+}
+
+impl Programs {
+    /// What has ended by a fault.
+    pub(super) fn ended(&self) -> Vec<String> {
+        let both = [
+            ("customer agents", self.agents.is_running()),
+            ("webhooks", self.delivering.is_running()),
+        ];
+        let ended = both.into_iter().filter(|(_, running)| !running);
+        ended.map(|(name, _)| name.to_owned()).collect()
+    }
 }
 
 /// Starts both. Nothing that happens from here on is missed by them.
@@ -37,10 +49,7 @@ pub(super) fn start(
                 false => info!("{text}"),
             },
         )?;
-    let programs = Programs {
-        _agents: agents,
-        _delivering: delivering,
-    };
+    let programs = Programs { agents, delivering };
     Ok((programs, webhooks))
 }
 

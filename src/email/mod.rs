@@ -20,7 +20,7 @@ pub mod verified;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -190,6 +190,13 @@ impl Email {
     /// How each way in stands.
     pub fn states(&self) -> &States {
         &self.states
+    }
+}
+
+impl Email {
+    /// Whether its thread runs still: it ends with this, or by a fault.
+    pub fn is_running(&self) -> bool {
+        self.over.try_recv() != Err(TryRecvError::Disconnected)
     }
 }
 

@@ -89,7 +89,16 @@ async fn conditions(app: &App) -> Vec<Condition> {
     };
     let stored = tokio::time::timeout(PATIENCE, app.services.stored());
     let status = tokio::time::timeout(PATIENCE, app.services.status());
-    let (stored, status) = tokio::join!(stored, status);
+    let ended = tokio::time::timeout(PATIENCE, app.services.ended());
+    let (stored, status, ended) = tokio::join!(stored, status, ended);
+    let ended = ended.into_iter().flatten().flatten();
+    conditions.extend(ended.map(|thread| Condition {
+        reason:
+            "its thread has ended by a fault: the log says which; restart the daemon".to_owned(),
+        name: thread,
+        ok: false,
+        vital: true,
+    }));
     let journal = match stored {
         Ok(Ok(0)) => None,
         Ok(Ok(lost)) => Some((false, format!("{lost} records were lost since the start"))),

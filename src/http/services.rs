@@ -27,6 +27,8 @@ pub enum Ask {
     Stored(oneshot::Sender<u64>),
     /// To tell when what was kept so far can be read.
     Readable(oneshot::Sender<()>),
+    /// To tell which threads have ended by a fault.
+    Ended(oneshot::Sender<Vec<String>>),
     /// How calls, trunks and phones are.
     Status(oneshot::Sender<Box<Status>>),
     /// To read the configuration again.
@@ -99,6 +101,11 @@ impl Services {
     /// How many records were lost, once what was kept so far stands on the disk.
     pub(super) async fn stored(&self) -> Result<u64, HttpError> {
         self.ask(Ask::Stored).await
+    }
+
+    /// The threads that have ended by a fault, by their names.
+    pub(super) async fn ended(&self) -> Result<Vec<String>, HttpError> {
+        self.ask(Ask::Ended).await
     }
 
     /// Waits until what was kept so far can be read.

@@ -17,7 +17,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::core::letter::{Letter, Progress, Report};
@@ -158,6 +158,13 @@ impl Mailer {
     /// Sends through this server from now on; without one, what is queued waits.
     pub fn configure(&self, smtp: Option<SmtpSettings>) {
         self.0.configure(smtp);
+    }
+}
+
+impl Sending {
+    /// Whether its thread runs still: it ends with this, or by a fault.
+    pub fn is_running(&self) -> bool {
+        self.over.try_recv() != Err(TryRecvError::Disconnected)
     }
 }
 

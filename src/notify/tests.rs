@@ -266,3 +266,18 @@ fn a_letter_is_queued_once_and_its_fate_is_told_and_remembered() {
         Progress::Failed(words)
     );
 }
+
+#[test]
+fn a_thread_that_ended_by_a_fault_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let fault = |_: bool, text: String| panic!("on purpose: {text}");
+    let (mailer, sending) =
+        Mailer::open(directory.path(), nowhere(), Retry::default(), fault).unwrap();
+    assert!(sending.is_running());
+    mailer.queue(&notice(1)).unwrap();
+    let ended = sending
+        .over
+        .recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+    assert!(!sending.is_running());
+}

@@ -207,6 +207,14 @@ impl Store {
         kept
     }
 
+    /// The threads that have ended by a fault.
+    pub fn ended(&self) -> Vec<String> {
+        let ended = self.threads.iter().filter(|thread| thread.is_finished());
+        ended
+            .map(|thread| thread.thread().name().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     /// How many records were lost.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)

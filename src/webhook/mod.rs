@@ -14,7 +14,7 @@ pub mod schedule;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::core::id::DeliveryId;
@@ -227,6 +227,13 @@ impl Webhooks {
     /// There is none.
     pub fn delete(&self, id: DeliveryId) -> Result<(), WebhookError> {
         self.0.delete(id)
+    }
+}
+
+impl Delivering {
+    /// Whether its thread runs still: it ends with this, or by a fault.
+    pub fn is_running(&self) -> bool {
+        self.over.try_recv() != Err(TryRecvError::Disconnected)
     }
 }
 

@@ -46,6 +46,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// The threads that have ended by a fault, by their names.
+    pub fn ended(&self) -> Vec<String> {
+        let handles = self
+            .writers
+            .iter()
+            .filter_map(|writer| writer.handle.as_ref());
+        let ended = handles.filter(|handle| handle.is_finished());
+        ended
+            .map(|handle| handle.thread().name().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     /// Starts the threads.
     pub fn new() -> Result<Recorder, RecordingError> {
         let writers = (0..WRITERS).map(Writer::start).collect::<Result<_, _>>()?;

@@ -102,6 +102,18 @@ impl MediaThreads {
         })
     }
 
+    /// The threads that have ended by a fault, by their names.
+    pub fn ended(&self) -> Vec<String> {
+        let handles = self
+            .threads
+            .iter()
+            .filter_map(|thread| thread.handle.as_ref());
+        let ended = handles.filter(|handle| handle.is_finished());
+        ended
+            .map(|handle| handle.thread().name().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     /// Hands a command to the thread of its leg. Never waits. A command for a leg that was never
     /// opened, or is closed, does nothing.
     pub fn send(&mut self, command: MediaCommand) -> Result<(), MediaError> {
