@@ -1,7 +1,7 @@
 //! The stream of events (server-sent events): what happens in the inboxes that one may see, from where
 //! one left off. What may be seen is looked at for each event anew.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +42,9 @@ const BEHIND: usize = 1_024;
 /// Streams at once.
 const STREAMS: usize = 4_096;
 
+/// Streams of one token or person: windows on several machines. Nobody takes all there are.
+const STREAMS_OF_ONE: usize = 100;
+
 /// How often something is sent where nothing happens, so that proxies keep the connection and a
 /// listener that is gone is noticed. Access is looked at then, too.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -66,6 +69,31 @@ pub(super) struct Events {
     kept: Mutex<Kept>,
     live: broadcast::Sender<Arc<Entry>>,
     streams: Arc<Semaphore>,
+    listeners: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A place among the streams, until it is dropped.
+#[derive(Debug)]
+struct Seat {
+    listeners: Arc<Mutex<HashMap<String, usize>>>,
+    asker: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut listeners = locked(&self.listeners);
+        if let Some(count) = listeners.get_mut(&self.asker) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                listeners.remove(&self.asker);
+            }
+        }
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +154,7 @@ impl Default for Events {
             kept: Mutex::default(),
             live: broadcast::Sender::new(BEHIND),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            listeners: Arc::default(),
         }
     }
 }
@@ -158,7 +187,26 @@ impl Events {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.kept)
+    }
+
+    /// A place among the streams.
+    fn seat(&self, asker: &str) -> Result<Seat, HttpError> {
+        let busy = |text: &str| HttpError::Busy(text.to_owned());
+        let streams = Arc::clone(&self.streams);
+        let permit = streams.try_acquire_owned();
+        let permit = permit.map_err(|_| busy("Too many listen at this moment."))?;
+        let mut listeners = locked(&self.listeners);
+        let own = listeners.entry(asker.to_owned()).or_default();
+        if *own >= STREAMS_OF_ONE {
+            return Err(busy("You listen too many times: close some streams."));
+        }
+        *own = own.saturating_add(1);
+        Ok(Seat {
+            listeners: Arc::clone(&self.listeners),
+            asker: asker.to_owned(),
+            _permit: permit,
+        })
     }
 
     fn id(&self, number: u64) -> String {
@@ -320,13 +368,11 @@ async fn events(
     Asked(filter): Asked<Filter>,
 ) -> Result<Response, HttpError> {
     let names = filter.names()?;
-    let permit = Arc::clone(&app.events.streams)
-        .try_acquire_owned()
-        .map_err(|_| HttpError::Busy("Too many listen at this moment.".to_owned()))?;
+    let seat = app.events.seat(&asker.name)?;
     let header = headers.get("last-event-id");
     let header = header.and_then(|value| value.to_str().ok());
     let last = header.or(filter.last_event_id.as_deref());
-    let listening = Listening::begin(app, asker, filter.wanted(names), last, permit);
+    let listening = Listening::begin(app, asker, filter.wanted(names), last, seat);
     let told = stream::unfold(listening, |mut listening| async move {
         let told = listening.next().await?;
         Some((Ok::<Told, Infallible>(told), listening))
@@ -369,17 +415,11 @@ struct Listening {
     /// The last one that was looked at.
     last: u64,
     look_again: Instant,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Listening {
-    fn begin(
-        app: App,
-        asker: Asker,
-        wanted: Wanted,
-        last: Option<&str>,
-        permit: OwnedSemaphorePermit,
-    ) -> Listening {
+    fn begin(app: App, asker: Asker, wanted: Wanted, last: Option<&str>, seat: Seat) -> Listening {
         let events = Arc::clone(&app.events);
         let live = events.live.subscribe();
         let kept = events.kept();
@@ -416,7 +456,7 @@ impl Listening {
             backlog,
             live,
             look_again: Instant::from_std(crate::clock::instant(crate::clock::mono())) + HEARTBEAT,
-            _permit: permit,
+            _seat: seat,
         }
     }
 
@@ -468,9 +508,11 @@ impl Listening {
     fn wants(&self, entry: &Entry) -> bool {
         let is =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        // Of what was deleted, read or is being written the channel is not known: it is told.
+        let unknown = entry.channel.is_none() && entry.conversation.is_some();
         self.wanted.names.contains(entry.name)
             && is(&self.wanted.conversation, &entry.conversation)
-            && is(&self.wanted.channel, &entry.channel)
+            && (unknown || is(&self.wanted.channel, &entry.channel))
     }
 }
 
@@ -509,6 +551,19 @@ mod tests {
         kept.push(entry(9, 10));
         assert_eq!(numbers(&kept, 3), None);
         assert_eq!(numbers(&kept, 8), Some(vec![9]));
+    }
+
+    #[test]
+    fn nobody_takes_all_streams() {
+        let events = Events::default();
+        let seats = (0..STREAMS_OF_ONE).map(|_| events.seat("user anna").unwrap());
+        let mut seats: Vec<Seat> = seats.collect();
+        assert_eq!(events.seat("user anna").unwrap_err().status().0, 503);
+        assert!(events.seat("user bjorn").is_ok());
+        seats.pop();
+        assert!(events.seat("user anna").is_ok());
+        seats.clear();
+        assert!(locked(&events.listeners).is_empty());
     }
 
     #[test]

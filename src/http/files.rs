@@ -50,6 +50,9 @@ pub(super) async fn file(
         Err(error) => return Err(broken(error)),
     };
     let size = file.metadata().await.map_err(broken)?.len();
+    if is_known(asked, &answered.tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers(&answered)).into_response());
+    }
     let (status, from, length) = match part(asked, size, &answered.tag) {
         Part::Whole => (StatusCode::OK, 0, size),
         Part::Range(from, to) => {
@@ -59,9 +62,6 @@ pub(super) async fn file(
         }
         Part::Outside => return Err(HttpError::OutOfRange(size)),
     };
-    if is_known(asked, &answered.tag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers(&answered)).into_response());
-    }
     let body = Body::from_stream(ReaderStream::new(file.take(length)));
     let mut response = (status, headers(&answered), body).into_response();
     let told = response.headers_mut();
@@ -169,14 +169,19 @@ fn part(asked: &HeaderMap, size: u64, tag: &str) -> Part {
     if text(header::IF_RANGE).is_some_and(|known| known != quoted(tag)) {
         return Part::Whole;
     }
-    let Some(range) = range.strip_prefix("bytes=") else {
-        return Part::Whole;
-    };
-    let Some((first, last)) = range.trim().split_once('-') else {
+    let Some((first, last)) = range.split_once('=').and_then(|(unit, range)| {
+        let range = range.trim();
+        unit.eq_ignore_ascii_case("bytes")
+            .then(|| range.split_once('-'))?
+    }) else {
         return Part::Whole;
     };
     let end = size.saturating_sub(1);
-    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let number = |text: &str| {
+        let text = text.trim();
+        let digits = text.bytes().all(|octet| octet.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok())?
+    };
     match (first.trim().is_empty(), last.trim().is_empty()) {
         (true, false) => match number(last) {
             Some(0) => Part::Outside,
@@ -205,6 +210,8 @@ mod tests {
         for (range, size, found) in [
             ("bytes=0-4", 10, Part::Range(0, 4)),
             ("bytes=5-", 10, Part::Range(5, 9)),
+            ("Bytes=5-", 10, Part::Range(5, 9)),
+            ("bytes=+1-+3", 10, Part::Whole),
             ("bytes=-3", 10, Part::Range(7, 9)),
             ("bytes=-99", 10, Part::Range(0, 9)),
             ("bytes=8-99", 10, Part::Range(8, 9)),

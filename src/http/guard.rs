@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
@@ -64,11 +64,20 @@ async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Resp
 
     let mut response = match admitted(&app, client, request.headers()) {
         Ok(()) => {
-            let request = request.map(|body| {
-                let body = DeadlineBody::new(BODY_WHOLE, TimeoutBody::new(BODY_IDLE, body));
-                Body::new(Box::pin(body))
-            });
+            let (parts, body) = request.into_parts();
+            let (body, held) = app.bodies.count(body);
+            let body = DeadlineBody::new(BODY_WHOLE, TimeoutBody::new(BODY_IDLE, body));
+            let mut request = Request::from_parts(parts, Body::new(Box::pin(body)));
+            request.extensions_mut().insert(held.clone());
+            if method == Method::HEAD {
+                // Parts are of what GET answers (RFC 9110 §14.2).
+                request.headers_mut().remove(header::RANGE);
+            }
             match tokio::time::timeout(ANSWER, next.run(request)).await {
+                Ok(_) if held.is_refused() => {
+                    let text = "Too much is sent at this moment. Send it again.";
+                    HttpError::Busy(text.to_owned()).into_response()
+                }
                 Ok(response) => response,
                 Err(_) => HttpError::Timeout.into_response(),
             }

@@ -6,6 +6,7 @@
 mod api;
 mod asker;
 mod audit;
+mod bodies;
 mod body;
 mod events;
 mod figures;
@@ -39,6 +40,7 @@ pub use routes::Declared;
 pub use server::Server;
 pub use services::{Ask, ChangeRule, Condition, Reloaded, Services};
 
+use bodies::Bodies;
 use events::Events;
 use once::Once;
 use password::Hashing;
@@ -78,6 +80,7 @@ pub(crate) struct Shared {
     document: Arc<std::sync::OnceLock<axum::body::Bytes>>,
     events: Arc<Events>,
     once: Once,
+    bodies: Bodies,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -124,9 +127,16 @@ pub fn start(
         document: Arc::default(),
         events: Arc::default(),
         once: Once::default(),
+        bodies: Bodies::default(),
         stop: Arc::clone(&stop),
     }));
-    Server::start(listen, stop, move || {
+    let proxies = app.services.door.clone();
+    let is_proxy = move |address| {
+        let snapshot = proxies.snapshot();
+        let http = snapshot.settings.http.as_ref();
+        http.is_some_and(|http| http.trusted_proxies.iter().any(|it| it.contains(&address)))
+    };
+    Server::start(listen, stop, is_proxy, move || {
         tokio::spawn(Arc::clone(&app.events).listen(happening));
         let (router, _) = whole(&app, others());
         router

@@ -13,6 +13,9 @@ use crate::inbox::{ClientAddress, KeyedRate, at_least_one};
 /// Keys of one table: some 100 octets each.
 const KEYS: usize = 50_000;
 
+/// Characters of a name that somebody signs in with that are looked at: longer ones are nobody's.
+const LONGEST_USER: usize = 100;
+
 /// So many requests at once, refilled at so many a second.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
@@ -107,7 +110,8 @@ impl Rates {
         let text = "Too many people try to sign in from your address.";
         check(&self.sign_ins, &ClientAddress(address).network(), text)?;
         let text = "This user was tried too often.";
-        check(&self.sign_ins_of_user, &user.to_owned(), text)
+        let user: String = user.chars().take(LONGEST_USER).collect();
+        check(&self.sign_ins_of_user, &user, text)
     }
 }
 

@@ -5,16 +5,21 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 
 use super::asker::authenticate;
+use super::bodies::Held;
 use super::problem::scope_name;
 use super::{App, HttpError, Needs};
 use crate::core::snapshot::Role;
+
+/// The media type of problems (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 /// A route as it was declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +96,28 @@ async fn admit(
             Err(error) => return error.into_response(),
         };
     }
-    next.run(request).await
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    finished(request, next).await
+}
+
+/// Answers what changes something. It is finished also where the client goes away meanwhile, so that
+/// nothing is half done, and all of it stands in the audit log.
+async fn finished(request: Request, next: Next) -> Response {
+    let held = request.extensions().get::<Held>().cloned();
+    let running = tokio::spawn(async move {
+        let response = next.run(request).await;
+        drop(held);
+        response
+    });
+    match running.await {
+        Ok(response) => response,
+        Err(fault) => match fault.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => HttpError::Busy("The daemon is ending.".to_owned()).into_response(),
+        },
+    }
 }
 
 /// Every operation of a path, with its method.
@@ -134,6 +160,56 @@ fn describe(operation: &mut Operation, needs: &Needs) {
     }
     let extension = Extensions::builder().add("x-needs", Value::Object(told));
     operation.extensions = Some(extension.build());
+    describe_problems(operation, needs);
+}
+
+/// Problems are told as such, and those that any route may answer need not be written with each.
+fn describe_problems(operation: &mut Operation, needs: &Needs) {
+    let mut common = vec![
+        ("400", "Something of it cannot be read"),
+        ("408", "It took too long"),
+        ("429", "Asked too often: `Retry-After` says for how long"),
+        ("503", "Too much at once: try again"),
+    ];
+    if !needs.open {
+        common.push(("401", "No token or session, or one that is over"));
+        common.push(("403", "You may not"));
+    }
+    if operation.request_body.is_some() {
+        common.push(("413", "It is too large"));
+        common.push(("415", "The media type is none that is taken"));
+    }
+    if operation.request_body.is_some() || operation.parameters.is_some() {
+        common.push(("422", "It makes no sense; `detail` says why"));
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, text) in common {
+        responses.entry(status.to_owned()).or_insert_with(|| {
+            let response = ResponseBuilder::new().description(text);
+            RefOr::T(response.content(PROBLEM, problem()).build())
+        });
+    }
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.content.values().any(is_problem)
+        {
+            response.content.clear();
+            let content = RefOr::T(problem());
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+}
+
+fn is_problem(content: &RefOr<Content>) -> bool {
+    match content {
+        RefOr::T(content) => content.schema == problem().schema,
+        RefOr::Ref(_) => false,
+    }
+}
+
+/// A problem, as descriptions refer to it.
+fn problem() -> Content {
+    Content::new(Some(Ref::from_schema_name("Problem")))
 }
 
 /// What is said where no route is.

@@ -1,7 +1,8 @@
 //! The server: a thread of its own with a small runtime, so that HTTP never delays a call.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,12 +18,18 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::StartError;
+use crate::inbox::ClientAddress;
 
 /// Threads that serve requests: they read from SQLite and write JSON, and calls need the rest.
 const WORKERS: usize = 2;
 
 /// Connections at once: chat sockets and event streams stay open, at some 20 kB each.
 const CONNECTIONS: usize = 16_384;
+
+/// Connections of one address: an office with all its windows, or visitors behind one provider. Who
+/// has one address does not keep everybody else out. Proxies that are trusted have as many as there
+/// are.
+const OF_ONE_ADDRESS: usize = 4_096;
 
 /// How long a client may take to send the head of a request, and may stay without one.
 const HEAD: Duration = Duration::from_secs(30);
@@ -61,6 +68,7 @@ impl Server {
     pub(super) fn start(
         listen: SocketAddr,
         stop: Arc<watch::Sender<bool>>,
+        is_proxy: impl Fn(IpAddr) -> bool + Send + 'static,
         begin: impl FnOnce() -> Router + Send + 'static,
     ) -> Result<Server, StartError> {
         let failed = |source| StartError::Listen { listen, source };
@@ -80,7 +88,7 @@ impl Server {
             .spawn(move || {
                 runtime.block_on(async move {
                     match TcpListener::from_std(listener) {
-                        Ok(listener) => serve(listener, begin(), stopping).await,
+                        Ok(listener) => serve(listener, begin(), is_proxy, stopping).await,
                         Err(error) => tracing::error!("HTTP cannot be served: {error}"),
                     }
                 });
@@ -104,7 +112,13 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    is_proxy: impl Fn(IpAddr) -> bool,
+    mut stop: watch::Receiver<bool>,
+) {
+    let peers = Peers::default();
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
     loop {
@@ -121,17 +135,66 @@ async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<
             }
         };
         // One too many is closed at once, which costs nobody else anything.
-        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+        let most = match is_proxy(peer.ip().to_canonical()) {
+            true => CONNECTIONS,
+            false => OF_ONE_ADDRESS,
+        };
+        let place = peers.come(ClientAddress(peer.ip()).network(), most);
+        let permit = Arc::clone(&permits).try_acquire_owned().ok();
+        if let (Some(place), Some(permit)) = (place, permit) {
             let (router, stop) = (router.clone(), stop.clone());
             connections.spawn(async move {
                 connection(stream, peer, router, stop).await;
-                drop(permit);
+                drop((place, permit));
             });
         }
     }
     drop(listener);
     connections.close();
     let _ = tokio::time::timeout(GOODBYES, connections.wait()).await;
+}
+
+/// How many connections each address has.
+#[derive(Clone, Debug, Default)]
+struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection of an address, until it is dropped.
+#[derive(Debug)]
+struct Connected {
+    peers: Peers,
+    address: IpAddr,
+}
+
+impl Peers {
+    /// Another connection of this address; `None`: it has `most` already.
+    fn come(&self, address: IpAddr, most: usize) -> Option<Connected> {
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Connected {
+            peers: self.clone(),
+            address,
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let mut counts = self.peers.counts();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
 }
 
 async fn connection(
@@ -163,4 +226,24 @@ async fn connection(
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_connections_and_others_have_theirs() {
+        let peers = Peers::default();
+        let [one, other] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
+        let first = peers.come(one, 2);
+        let second = peers.come(one, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(peers.come(one, 2).is_none());
+        assert!(peers.come(other, 2).is_some());
+        drop(first);
+        assert!(peers.come(one, 2).is_some());
+        drop(second);
+        assert!(peers.counts().is_empty());
+    }
 }

@@ -18,9 +18,16 @@ use crate::clock;
 use crate::core::record::Record;
 use crate::core::snapshot::{HttpSettings, Role, Seat, Snapshot};
 
+/// The largest sign-in, in octets: a name, and the longest password with every character escaped.
+/// Nobody is known yet, so that it is small.
+const LARGEST_CREDENTIALS: usize = 8 * 1024;
+
 pub(super) fn add(routes: Routes) -> Routes {
     routes
-        .add(Needs::NOTHING, routes!(sign_in))
+        .add(
+            Needs::NOTHING.largest(LARGEST_CREDENTIALS),
+            routes!(sign_in),
+        )
         .add(Needs::SOMEBODY, routes!(who_am_i))
         .add(Needs::SOMEBODY.person(), routes!(sign_out))
 }

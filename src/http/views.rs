@@ -118,7 +118,7 @@ pub(super) struct MessageView {
     #[schema(value_type = String)]
     pub kind: MessageKind,
     /// `"contact"`, `{"user":"anna"}`, `{"customer-agent":"bot"}` or `"automatic"`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub author: Author,
     /// The author's name and address as they came.
     pub author_name: String,
@@ -140,7 +140,7 @@ pub(super) struct MessageView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<AttachmentView>,
     /// `"none"`, `"pending"`, `"sent"`, `"seen"` or `{"failed":"why"}`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub delivery: Delivery,
     /// The call, of call items: of several missed ones the last.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -86,6 +86,37 @@ async fn every_route_declares_what_it_needs_and_refuses_who_has_it_not() {
 }
 
 #[tokio::test]
+async fn every_problem_is_described_as_one() {
+    let house = House::open().await;
+    for (method, path, operation) in operations(&house).await {
+        let responses = operation["responses"].as_object().unwrap();
+        let mut wanted = vec!["400", "429", "503"];
+        if operation["x-needs"]["open"] != true {
+            wanted.extend(["401", "403"]);
+        }
+        if operation.get("requestBody").is_some() {
+            wanted.extend(["413", "415", "422"]);
+        }
+        for status in wanted {
+            assert!(responses.contains_key(status), "{method} {path} {status}");
+        }
+        for (status, response) in responses {
+            let is_problem = status.starts_with('4') || (status == "503" && path != "/health");
+            let kinds = response.get("content").and_then(Value::as_object);
+            let kinds: Vec<&str> = kinds
+                .into_iter()
+                .flatten()
+                .map(|(kind, _)| &**kind)
+                .collect();
+            if is_problem && !path.starts_with("/health") {
+                let problem = ["application/problem+json"];
+                assert_eq!(kinds, problem, "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_for_admins_is_refused_to_agents() {
     let house = House::open().await;
     let (anna, restricted) = (house.sign_in("anna").await, house.as_token("leads-only"));

@@ -39,6 +39,47 @@ async fn who_replies_gets_the_conversation_and_a_repeated_reply_is_sent_once() {
 }
 
 #[tokio::test]
+async fn a_key_names_one_reply_also_after_a_restart_and_never_another() {
+    let mut house = House::open().await;
+    let first = house.submit("contact", "Kari", "Where is my parcel?").await;
+    let second = house.submit("contact", "Ola", "Where is mine?").await;
+    let (first, second) = (path_of(&first), path_of(&second));
+    let say = async |house: &House, path: &str, text: &str| {
+        let all = house.as_token("all");
+        let request = all.request(Method::POST, path);
+        let request = request.header("idempotency-key", "a-key");
+        all.done(request.json(&json!({ "text": text }))).await
+    };
+    let replies = format!("{first}/replies");
+    let made = say(&house, &replies, "On its way.").await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json().await;
+    house.kill();
+    house.start().await;
+    for _ in 0..2 {
+        let again = say(&house, &replies, "On its way.").await;
+        assert_eq!(again.status, 200, "{}", again.text);
+        let again = again.json().await;
+        assert_eq!(again["message"]["id"], made["message"]["id"]);
+        assert_eq!(again["message"]["text"], "On its way.");
+    }
+    for (path, text) in [
+        (replies.clone(), "It is lost."),
+        (format!("{first}/notes"), "On its way."),
+        (format!("{second}/replies"), "On its way."),
+    ] {
+        let other = say(&house, &path, text).await;
+        assert_eq!(other.reason(), (422, "invalid".to_owned()), "{path} {text}");
+    }
+    for (path, sent) in [(&first, 1), (&second, 0)] {
+        let all = house.as_token("all");
+        let messages = all.get(&format!("{path}/messages")).await.json().await;
+        let kinds = messages["items"].as_array().unwrap().iter();
+        assert_eq!(kinds.filter(|one| one["kind"] == "sent").count(), sent);
+    }
+}
+
+#[tokio::test]
 async fn a_file_goes_with_a_message_and_comes_back_for_saving_only() {
     let house = House::open().await;
     let conversation = house.submit("contact", "Kari", "Where is my parcel?").await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::house::{Form, House, PATIENCE, secret};
+use crate::house::{Form, House, PATIENCE, secret, wait_for};
 
 async fn raw(house: &House, octets: &[u8]) -> TcpStream {
     let address = house.url.strip_prefix("http://").unwrap();
@@ -216,4 +216,43 @@ async fn what_comes_from_outside_is_data_in_every_answer() {
         assert_eq!(found.status, 200, "{search}: {}", found.text);
     }
     assert_eq!(all.get("/api/v1/conversations").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_done_for_who_hangs_up_stands_in_the_audit_log_all_the_same() {
+    let house = House::open().await;
+    let all = house.as_token("all");
+    let stays = json!({ "name": "Gone, and stays" });
+    assert_eq!(all.post("/api/v1/contacts", &stays).await.status, 201);
+    for n in 0..20 {
+        let body = json!({ "name": format!("Gone {n}") }).to_string();
+        let head = format!(
+            "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            secret("all"),
+            body.len()
+        );
+        let mut stream = raw(&house, format!("{head}{body}").as_bytes()).await;
+        // Nothing more comes, and for a server that is a client that went.
+        stream.shutdown().await.unwrap();
+        answer(stream).await;
+    }
+    let contacts = all.get("/api/v1/contacts?search=gone&limit=100").await;
+    let contacts = contacts.json().await["items"].as_array().unwrap().clone();
+    wait_for("the audit log", async || {
+        let lines = all.get("/api/v1/audit").await.json().await["items"].clone();
+        let lines = lines.as_array()?.iter();
+        let audited = lines.filter(|line| line["action"] == "contact.create");
+        let audited: Vec<_> = audited.map(|line| line["object"].clone()).collect();
+        let all_of_them = contacts.iter().all(|one| audited.contains(&one["id"]));
+        all_of_them.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_in_is_small() {
+    let house = House::open().await;
+    let long = json!({ "user": "a".repeat(10_000), "password": "x" });
+    let answer = house.as_nobody().post("/api/v1/session", &long).await;
+    assert_eq!(answer.reason(), (413, "too-large".to_owned()));
 }

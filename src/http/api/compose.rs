@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::core::conversation::NewMessage;
+use crate::core::conversation::{MessageRecord, NewMessage};
+use crate::core::text::{LARGEST_TEXT, clean_text};
 use crate::http::body::{Parts, Read};
 use crate::http::{App, Asker, HttpError};
 use crate::inbox::{AttachmentError, LARGEST_ATTACHMENT};
@@ -120,14 +121,25 @@ impl Composed {
         Ok(composed)
     }
 
+    /// What is asked for, to be compared with what was said before.
+    pub fn asked(&self) -> Said {
+        Said {
+            text: clean_text(&self.text, LARGEST_TEXT),
+            files: self
+                .files
+                .iter()
+                .map(|file| file.octets.len() as u64)
+                .collect(),
+        }
+    }
+
+    /// What the message is called, where the client gave it a key.
+    pub fn name(&self, asker: &Asker, headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+        Ok(key(headers)?.map(|key| format!("api:{}:{key}", asker.name)))
+    }
+
     /// The message with its files on the disk.
-    pub async fn store(
-        self,
-        app: &App,
-        asker: &Asker,
-        headers: &HeaderMap,
-    ) -> Result<NewMessage, HttpError> {
-        let external_id = key(headers)?.map(|key| format!("api:{}:{key}", asker.name));
+    pub async fn store(self, app: &App, name: Option<String>) -> Result<NewMessage, HttpError> {
         let files = self.files;
         let attachments = app.blocking(move |app| {
             let stored = app.services.door.attachments();
@@ -147,9 +159,23 @@ impl Composed {
             subject: self.subject,
             text: self.text,
             attachments: attachments.await?,
-            external_id,
+            external_id: name,
             ..NewMessage::default()
         })
+    }
+}
+
+/// What somebody has written, as it is kept: its text, and how large its files are.
+pub(super) struct Said {
+    text: String,
+    files: Vec<u64>,
+}
+
+impl Said {
+    /// Whether a message that is kept says this.
+    pub fn is(&self, message: &MessageRecord) -> bool {
+        let files = message.attachments.iter().map(|file| file.size);
+        self.text == message.text && self.files.iter().copied().eq(files)
     }
 }
 

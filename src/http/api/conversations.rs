@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::compose::{Composed, LARGEST_MESSAGE};
+use super::compose::{Composed, LARGEST_MESSAGE, Said};
 use super::page::{Listed, parse, place};
 use crate::clock;
-use crate::core::conversation::{Assignee, Author, Command, ConversationRecord, Done, Status};
+use crate::core::conversation::{
+    Assignee, Author, Command, ConversationRecord, Done, MessageKind, NewMessage, Status,
+};
 use crate::core::id::ConversationId;
+use crate::core::name::ChannelName;
 use crate::core::snapshot::{Kind, Scope, Snapshot};
 use crate::core::time::Wall;
 use crate::http::body::{Asked, At, Read};
@@ -307,17 +310,17 @@ async fn reply(
     headers: HeaderMap,
     composed: Composed,
 ) -> Result<Response, HttpError> {
-    recall(&app, &asker, id).await?;
-    let message = composed.store(&app, &asker, &headers).await?;
-    let by = asker.actor();
-    let attachments = message.attachments.clone();
-    let command = Command::Replied {
+    let command = |message| Command::Replied {
         conversation: id,
-        by,
+        by: asker.actor(),
         message,
     };
-    let result = app.services.door.ask(command).await;
-    finish(&app, &asker, "conversation.reply", id, result, attachments)
+    let written = Written {
+        action: "conversation.reply",
+        kind: MessageKind::Sent,
+        conversation: id,
+    };
+    written.say(&app, &asker, &headers, composed, command).await
 }
 
 /// Writes a note for colleagues, as JSON or as multipart/form-data. The other side never sees it.
@@ -333,41 +336,98 @@ async fn note(
     headers: HeaderMap,
     composed: Composed,
 ) -> Result<Response, HttpError> {
-    recall(&app, &asker, id).await?;
-    let message = composed.store(&app, &asker, &headers).await?;
-    let attachments = message.attachments.clone();
-    let command = Command::Noted {
+    let command = |message| Command::Noted {
         conversation: id,
         by: asker.actor(),
         message,
     };
-    let result = app.services.door.ask(command).await;
-    finish(&app, &asker, "conversation.note", id, result, attachments)
+    let written = Written {
+        action: "conversation.note",
+        kind: MessageKind::Note,
+        conversation: id,
+    };
+    written.say(&app, &asker, &headers, composed, command).await
 }
 
-fn finish(
-    app: &App,
-    asker: &Asker,
-    action: &str,
-    id: ConversationId,
-    result: Result<Done, crate::core::conversation::Refusal>,
-    attachments: Vec<crate::core::conversation::Attachment>,
-) -> Result<Response, HttpError> {
-    let repeated = matches!(&result, Ok(Done::Conversation { repeated: true, .. }));
-    if repeated || result.is_err() {
-        // No message names these files.
-        let stored = app.services.door.attachments().clone();
-        tokio::task::spawn_blocking(move || {
-            attachments.iter().for_each(|file| stored.discard(file));
-        });
+/// A reply or a note.
+struct Written {
+    action: &'static str,
+    kind: MessageKind,
+    conversation: ConversationId,
+}
+
+impl Written {
+    /// Says it once, however often it is asked for with the same key.
+    async fn say(
+        &self,
+        app: &App,
+        asker: &Asker,
+        headers: &HeaderMap,
+        composed: Composed,
+        command: impl FnOnce(NewMessage) -> Command,
+    ) -> Result<Response, HttpError> {
+        let channel = recall(app, asker, self.conversation).await?.channel;
+        let name = composed.name(asker, headers)?;
+        let asked = composed.asked();
+        if let Some(answer) = self
+            .said_before(app, &channel, name.as_deref(), &asked)
+            .await?
+        {
+            return Ok(answer);
+        }
+        let message = composed.store(app, name.clone()).await?;
+        let attachments = message.attachments.clone();
+        let done = app.services.door.ask(command(message)).await;
+        let repeated = matches!(&done, Ok(Done::Conversation { repeated: true, .. }));
+        if repeated || done.is_err() {
+            // No message names these files.
+            let stored = app.services.door.attachments().clone();
+            tokio::task::spawn_blocking(move || {
+                attachments.iter().for_each(|file| stored.discard(file));
+            });
+        }
+        let answer = Answer::of(done?)?;
+        if repeated {
+            // Both were sent at the same time; what came of the first can be read by now.
+            let first = self.said_before(app, &channel, name.as_deref(), &asked);
+            return Ok(first.await?.unwrap_or_else(|| Json(answer).into_response()));
+        }
+        let message = answer.message.as_ref().map(|message| message.id.clone());
+        let object = self.conversation.to_string();
+        app.audit(asker, self.action, &object, &message.unwrap_or_default());
+        Ok((StatusCode::CREATED, Json(answer)).into_response())
     }
-    let answer = Answer::of(result?)?;
-    if repeated {
-        return Ok((StatusCode::OK, Json(answer)).into_response());
+
+    /// What came of it when it was sent with this key before.
+    async fn said_before(
+        &self,
+        app: &App,
+        channel: &ChannelName,
+        name: Option<&str>,
+        asked: &Said,
+    ) -> Result<Option<Response>, HttpError> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let found = app.services.readers.message_named(channel, name).await?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let same = found.conversation.id == self.conversation
+            && found.message.kind == self.kind
+            && asked.is(&found.message);
+        if !same {
+            return Err(HttpError::Invalid(
+                "This Idempotency-Key was sent with something else before. Make a new one for each request."
+                    .to_owned(),
+            ));
+        }
+        let answer = Answer {
+            conversation: ConversationView::of(&found.conversation),
+            message: Some(MessageView::of(&found.message)),
+        };
+        Ok(Some(Json(answer).into_response()))
     }
-    let message = answer.message.as_ref().map(|message| message.id.clone());
-    app.audit(asker, action, &id.to_string(), &message.unwrap_or_default());
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 impl Answer {

@@ -171,7 +171,8 @@ async fn original(
 
 /// Uploads a prompt: the parts `name` and `file` (WAV, MP3, FLAC or Ogg Vorbis, up to 10 MB and 5
 /// minutes). It is in force for the next call.
-#[utoipa::path(post, path = "/api/v1/prompts", tag = "prompts", responses(
+#[utoipa::path(post, path = "/api/v1/prompts", tag = "prompts",
+    request_body(content = NewPrompt, content_type = "multipart/form-data"), responses(
     (status = 201, body = Changed), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem),
 ))]
@@ -188,8 +189,9 @@ async fn upload_new(
 
 /// Puts another file in the place of a prompt: the part `file`. The next call hears it; a call that
 /// plays the old one goes on with that.
-#[utoipa::path(put, path = "/api/v1/prompts/{name}", tag = "prompts", params(("name" = String, Path)), responses(
-    (status = 200, body = Changed), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+#[utoipa::path(put, path = "/api/v1/prompts/{name}", tag = "prompts", params(("name" = String, Path)),
+    request_body(content = File, content_type = "multipart/form-data"), responses(
+    (status = 200, body = Changed), (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
 ))]
 async fn replace(
     State(app): State<App>,
@@ -203,7 +205,8 @@ async fn replace(
 }
 
 /// Looks at a file without storing it: the part `file`.
-#[utoipa::path(post, path = "/api/v1/prompt-check", tag = "prompts", responses(
+#[utoipa::path(post, path = "/api/v1/prompt-check", tag = "prompts",
+    request_body(content = File, content_type = "multipart/form-data"), responses(
     (status = 200, body = Report), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
 ))]
 async fn check(State(app): State<App>, Parts(form): Parts) -> Result<Json<Report>, HttpError> {
@@ -233,6 +236,26 @@ async fn delete(
         prompt: None,
         reload,
     }))
+}
+
+/// The parts of an upload, for the description: they are read one by one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its fields describe parts")]
+struct NewPrompt {
+    /// The name that rules use.
+    name: String,
+    /// WAV, MP3, FLAC or Ogg Vorbis.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// The same without a name.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its fields describe parts")]
+struct File {
+    /// WAV, MP3, FLAC or Ogg Vorbis.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
 }
 
 /// A file with the name it was sent with.

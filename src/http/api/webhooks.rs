@@ -123,6 +123,8 @@ async fn dead_letters(
 
 /// Which part of a list is asked for.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Part {
     /// Without so many of the first.
     skip: Option<usize>,

@@ -2,17 +2,19 @@
 //! out does.
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use futures_util::stream;
 use utoipa_axum::routes;
 
 use super::bulk::{Became, Outcome, gather, put};
 use super::{Wanted, number};
 use crate::core::conversation::ContactRecord;
+use crate::core::id::ContactId;
 use crate::core::snapshot::Scope;
 use crate::http::body::of_body;
 use crate::http::routes::Routes;
@@ -39,6 +41,12 @@ const COLUMNS: [&str; 7] = [
     "note",
 ];
 
+/// What a cell begins with that some spreadsheet takes for a formula, also in the wide forms of
+/// Chinese, Japanese and Korean; and the mark itself.
+const FORMULA: [char; 12] = [
+    '=', '+', '-', '@', '\t', '\r', '\n', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+];
+
 /// Between several addresses or numbers in one cell.
 const BETWEEN: &str = "; ";
 
@@ -54,30 +62,7 @@ pub(super) fn add(routes: Routes) -> Routes {
 /// All contacts as CSV (UTF-8). A cell that a spreadsheet would take for a formula begins with `'`.
 #[utoipa::path(get, path = "/api/v1/contact-export", tag = "contacts", responses((status = 200, description = "text/csv")))]
 async fn export(State(app): State<App>, asker: Asker) -> Result<Response, HttpError> {
-    let mut writer = WriterBuilder::new().from_writer(Vec::new());
-    let broken = |error: csv::Error| HttpError::Broken(format!("writing CSV: {error}"));
-    writer.write_record(COLUMNS).map_err(broken)?;
-    let (mut after, mut count) = (None, 0_usize);
-    loop {
-        let query = ContactQuery {
-            after,
-            limit: LARGEST_PAGE,
-            ..ContactQuery::default()
-        };
-        let (page, more) = app.services.readers.contacts(&query).await?;
-        for contact in &page {
-            writer.write_record(row(contact)).map_err(broken)?;
-        }
-        count = count.saturating_add(page.len());
-        after = page.last().map(|contact| contact.id);
-        if !more || after.is_none() || count >= MOST_OUT {
-            break;
-        }
-    }
-    let octets = writer
-        .into_inner()
-        .map_err(|error| HttpError::Broken(format!("writing CSV: {error}")))?;
-    app.audit(&asker, "contact.export", "contacts", &format!("{count}"));
+    app.audit(&asker, "contact.export", "contacts", "");
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (
@@ -85,7 +70,51 @@ async fn export(State(app): State<App>, asker: Asker) -> Result<Response, HttpEr
             "attachment; filename=\"contacts.csv\"",
         ),
     ];
-    Ok((headers, octets).into_response())
+    // Page by page, as the client takes them: all of them would be gigabytes.
+    let pages = stream::try_unfold(Some(Export::default()), move |export| {
+        let app = app.clone();
+        async move {
+            let Some(export) = export else {
+                return Ok(None);
+            };
+            export.page(&app).await.map(Some)
+        }
+    });
+    Ok((headers, Body::from_stream(pages)).into_response())
+}
+
+/// How far an export has come.
+#[derive(Default)]
+struct Export {
+    after: Option<ContactId>,
+    count: usize,
+}
+
+impl Export {
+    /// The next lines, and how it goes on.
+    async fn page(self, app: &App) -> Result<(Vec<u8>, Option<Export>), HttpError> {
+        let query = ContactQuery {
+            after: self.after,
+            limit: LARGEST_PAGE,
+            ..ContactQuery::default()
+        };
+        let (contacts, more) = app.services.readers.contacts(&query).await?;
+        let mut writer = WriterBuilder::new().from_writer(Vec::new());
+        let broken = |error: csv::Error| HttpError::Broken(format!("writing CSV: {error}"));
+        if self.count == 0 {
+            writer.write_record(COLUMNS).map_err(broken)?;
+        }
+        for contact in &contacts {
+            writer.write_record(row(contact)).map_err(broken)?;
+        }
+        let octets = writer
+            .into_inner()
+            .map_err(|error| HttpError::Broken(format!("writing CSV: {error}")))?;
+        let after = contacts.last().map(|contact| contact.id);
+        let count = self.count.saturating_add(contacts.len());
+        let goes_on = more && after.is_some() && count < MOST_OUT;
+        Ok((octets, goes_on.then_some(Export { after, count })))
+    }
 }
 
 fn row(contact: &ContactRecord) -> [String; 7] {
@@ -108,7 +137,7 @@ fn row(contact: &ContactRecord) -> [String; 7] {
 
 /// A cell that no spreadsheet runs.
 fn defused(cell: String) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
+    match cell.starts_with(FORMULA) {
         true => format!("'{cell}"),
         false => cell,
     }
@@ -117,7 +146,7 @@ fn defused(cell: String) -> String {
 /// The cell that [`defused`] made this of.
 fn fused(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) => rest,
+        Some(rest) if rest.starts_with(FORMULA) => rest,
         Some(_) | None => cell,
     }
 }
@@ -305,12 +334,15 @@ mod tests {
             "@SUM(A1)",
             "\t=1",
             "\r=1",
+            "\n=1",
+            "\u{ff1d}1+1",
+            "\u{ff20}SUM(A1)",
             "'=1",
             "O'Neil",
             "",
         ] {
             let out = defused(cell.to_owned());
-            assert!(!out.starts_with(['=', '+', '-', '@', '\t', '\r']), "{out}");
+            assert!(out.is_empty() || out.starts_with(['\'', 'O']), "{out}");
             assert_eq!(fused(&out), cell);
         }
     }
