@@ -48,7 +48,9 @@ impl MailServer {
         for (path, mode) in [(directory.path(), 0o755), (&mail, 0o777)] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
-        let config = config(directory.path(), port);
+        // What another server left in the spool names other actions, so that this one leaves it there.
+        let action = format!("action \"{port}-");
+        let config = config(directory.path(), port).replace("action \"", &action);
         fs::write(directory.path().join("smtpd.conf"), config).unwrap();
         Some(MailServer {
             directory,

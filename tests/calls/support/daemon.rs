@@ -14,6 +14,7 @@ use sqlx::{ConnectOptions, Row};
 use super::place::{Place, Who};
 use super::sound;
 use super::wait::{self, Watched};
+use super::wire::Wire;
 
 /// What all stories share: a carrier, Anna and Bjørn in one team, and an inbox.
 fn base(place: &Place) -> String {
@@ -129,12 +130,18 @@ impl Daemon {
     /// Starts with a carrier that takes calls to the outside.
     pub fn start_with_outbound(place: &Place, channels: &str) -> Daemon {
         let carrier = place.sip(Who::Carrier);
+        // Whether somebody is there is asked once at the start, before a phone listens in this place.
+        let mut trunk = Wire::udp_at(carrier, place.sip(Who::Ringdesk));
         let outbound = format!("country = \"NO\"\noutbound = \"sip:{carrier}\"");
-        Daemon::begin(
+        let daemon = Daemon::begin(
             place,
             &base(place).replace("country = \"NO\"", &outbound),
             channels,
-        )
+        );
+        let asked = trunk.request("OPTIONS");
+        trunk.respond(&asked, "200 OK", "trunk", "", "");
+        daemon.wait_for("answers");
+        daemon
     }
 
     /// Starts with the configuration that is there.

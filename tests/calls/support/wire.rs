@@ -40,7 +40,12 @@ enum Kind {
 impl Wire {
     /// Datagrams between a free port of `ip` and `remote`.
     pub fn udp(ip: IpAddr, remote: SocketAddr) -> Wire {
-        let socket = UdpSocket::bind((ip, 0)).unwrap();
+        Wire::udp_at(SocketAddr::new(ip, 0), remote)
+    }
+
+    /// From a port of its own choice.
+    pub fn udp_at(local: SocketAddr, remote: SocketAddr) -> Wire {
+        let socket = UdpSocket::bind(local).unwrap();
         socket.connect(remote).unwrap();
         Wire::new(socket.into(), remote, Kind::Udp)
     }
