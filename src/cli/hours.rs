@@ -14,7 +14,10 @@ use crate::core::schedule::{Because, Openness, Schedule};
 use crate::core::time::Wall;
 
 /// The last date that is looked at: four digits are all that a year has in RFC 3339.
-const LAST_DATE: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap();
+const LAST_DATE: NaiveDate = match NaiveDate::from_ymd_opt(9999, 12, 31) {
+    Some(date) => date,
+    None => NaiveDate::MAX,
+};
 
 /// When a schedule opens and closes.
 #[derive(Args, Debug)]

@@ -1,6 +1,6 @@
 //! The keys of channels and of their rules.
 
-use super::{Table, key};
+use super::{Key, Table, key};
 
 /// `[[channel]]`: what channels of all kinds have.
 pub const CHANNEL: Table = Table {
@@ -180,15 +180,18 @@ pub const RULE: Table = Table {
     shared: None,
 };
 
+/// What both rules for calls and their steps have.
+const OF_CALLS: &[Key] = &[
+    key("ring_seconds", "25"),
+    key("ring_each", "15"),
+    key("max_ringing", "20"),
+    key("voicemail", r#""unanswered""#),
+];
+
 /// `[channel.working_hours]`, `[channel.break]` and `[channel.after_hours]` of a call channel
 pub const CALL_RULE: Table = Table {
     name: "a rule for calls",
-    keys: &[
-        key("ring_seconds", "25"),
-        key("ring_each", "15"),
-        key("max_ringing", "20"),
-        key("voicemail", r#""unanswered""#),
-    ],
+    keys: OF_CALLS,
     later: &[],
     shared: Some(&RULE),
 };
@@ -223,12 +226,7 @@ pub const STEP: Table = Table {
 /// A step of `then` in a rule for calls
 pub const CALL_STEP: Table = Table {
     name: "a step for calls",
-    keys: &[
-        key("ring_seconds", "25"),
-        key("ring_each", "15"),
-        key("max_ringing", "20"),
-        key("voicemail", r#""unanswered""#),
-    ],
+    keys: OF_CALLS,
     later: &[],
     shared: Some(&STEP),
 };
