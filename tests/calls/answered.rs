@@ -1,30 +1,25 @@
 //! Somebody answers.
 
-use crate::support::cast::{caller, registered_phone, talk};
+use crate::support::cast::Conversation;
 use crate::support::daemon::{ALWAYS_OPEN, Daemon};
-use crate::support::line::Line;
-use crate::support::place::{Place, Who};
-use crate::support::sipp::requests;
+use crate::support::place::Place;
 
 #[test]
 fn a_trunk_call_is_answered_by_a_registered_phone_and_both_hear_each_other() {
-    let place = Place::take();
-    let daemon = Daemon::start(&place, ALWAYS_OPEN);
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
-    let mut carrier = caller(&place, &caller_line).start();
+    is_answered(&Place::take());
+}
 
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
-    talk(11, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+#[test]
+fn a_whole_call_over_ipv6() {
+    is_answered(&Place::take_ipv6());
+}
 
-    carrier.cue();
-    let at_carrier = carrier.finish();
-    let at_anna = anna.finish();
-    assert_eq!(requests(&at_carrier, true, "BYE").len(), 1);
-    assert_eq!(requests(&at_anna, false, "BYE").len(), 1);
-
+#[track_caller]
+fn is_answered(place: &Place) {
+    let daemon = Daemon::start(place, ALWAYS_OPEN);
+    let mut conversation = Conversation::begin(place);
+    conversation.talk(11);
+    conversation.end();
     let calls = daemon.wait_for_calls(1);
     assert_eq!(calls[0].outcome.as_deref(), Some("answered"));
     assert_eq!(calls[0].answered_by.as_deref(), Some("anna"));

@@ -10,10 +10,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::dovecot::Dovecot;
 use crate::mail_server::MailServer;
 use crate::support::api::Api;
-use crate::support::cast::{caller, registered_phone, talk};
+use crate::support::cast::Conversation;
 use crate::support::daemon::Daemon;
-use crate::support::line::Line;
-use crate::support::place::{Place, Who};
+use crate::support::place::Place;
 use crate::support::wait;
 
 fn configuration(api: &Api, dovecot: &Dovecot, post: &MailServer) -> String {
@@ -101,12 +100,7 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
     );
 
     // The call first: while Anna talks, the messages come.
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
-    let mut carrier = caller(&place, &caller_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
+    let mut spoken = Conversation::begin(&place);
     let call = api.conversation_in("main-line");
     assert_eq!(call["assignee"], json!({ "user": "anna" }), "{call}");
     assert_eq!(
@@ -159,7 +153,7 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
     );
 
     // The answers: by voice, by mail twice, over the socket.
-    talk(21, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    spoken.talk(21);
     api.reply(&mail, "Try another bulb.");
     api.reply(&form, "Our offer is attached to this thought.");
     api.reply(&chat, "Good morning!");
@@ -195,9 +189,7 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
             (sent.last()?["delivery"] == "sent").then_some(())
         });
     }
-    carrier.cue();
-    carrier.finish();
-    anna.finish();
+    spoken.end();
     wait::until("the call in its conversation", || {
         let calls = api.messages(&call, "call");
         (!calls.is_empty()).then_some(())

@@ -3,23 +3,18 @@
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::cast::{caller, registered_phone, talk};
+use crate::support::cast::Conversation;
 use crate::support::daemon::{ALWAYS_OPEN, Daemon};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
-use crate::support::sipp::requests;
 use crate::support::sound::{FRAME, Law, speech};
 
 #[test]
 fn forged_audio_during_a_call_changes_nothing() {
     let place = Place::take();
     let daemon = Daemon::start(&place, ALWAYS_OPEN);
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
-    let mut carrier = caller(&place, &caller_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
+    let mut conversation = Conversation::begin(&place);
+    let (to_caller, to_anna) = (conversation.to_caller, conversation.to_anna);
 
     // One from elsewhere; one from the machine of each side, but from a port that it never named.
     let mut strangers = [
@@ -27,7 +22,7 @@ fn forged_audio_during_a_call_changes_nothing() {
         Line::open(place.ip(Who::Carrier)),
         Line::open(place.ip(Who::Anna)),
     ];
-    talk(61, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    conversation.talk(61);
     let rubbish = UdpSocket::bind((place.ip(Who::Stranger), 0)).unwrap();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -44,10 +39,10 @@ fn forged_audio_during_a_call_changes_nothing() {
         for to in [to_caller, to_anna] {
             rubbish.send_to(b"not RTP at all", to).unwrap();
         }
-        talk(63, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+        conversation.talk(63);
         over.store(true, Ordering::Relaxed);
     });
-    talk(65, (&mut caller_line, to_caller), (&mut anna_line, to_anna));
+    conversation.talk(65);
     for stranger in &strangers {
         assert!(
             stranger.packets().is_empty(),
@@ -55,11 +50,7 @@ fn forged_audio_during_a_call_changes_nothing() {
         );
     }
 
-    carrier.cue();
-    let at_carrier = carrier.finish();
-    let at_anna = anna.finish();
-    assert_eq!(requests(&at_carrier, true, "BYE").len(), 1);
-    assert_eq!(requests(&at_anna, false, "BYE").len(), 1);
+    conversation.end();
     let calls = daemon.wait_for_calls(1);
     assert_eq!(calls[0].outcome.as_deref(), Some("answered"));
     daemon.stop();

@@ -10,7 +10,6 @@ mod everything;
 mod external;
 mod forged;
 mod hours;
-mod ipv6;
 mod load;
 #[path = "../operating/mail_server.rs"]
 #[expect(dead_code, reason = "what only tests of notices need")]

@@ -1,6 +1,6 @@
 //! The program is reloaded, stopped, started and killed while calls run.
 
-use crate::support::cast::{caller, calling, phone, register, registered_phone, talk};
+use crate::support::cast::{Conversation, caller, calling, register, registered_phone, talk};
 use crate::support::daemon::{ALWAYS_OPEN, Daemon, prompt};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
@@ -11,35 +11,28 @@ use crate::support::wait;
 fn a_reload_counts_for_the_next_call_and_leaves_the_running_one_alone() {
     let place = Place::take();
     let daemon = Daemon::start(&place, ALWAYS_OPEN);
-    let mut first_line = Line::open(place.ip(Who::Carrier));
-    let mut second_line = Line::open(place.ip(Who::OtherCarrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut bjorn_line = Line::open(place.ip(Who::Bjorn));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
-    let mut first = caller(&place, &first_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_first = first.wait_for_audio("answered", &place);
+    let mut first = Conversation::begin(&place);
 
     let only_bjorn = ALWAYS_OPEN.replace("teams = [\"support\"]", "users = [\"bjorn\"]");
     place.write("config/channels.toml", only_bjorn);
     daemon.signal("HUP");
     daemon.wait_for("configuration 2 is in force");
 
+    let mut second_line = Line::open(place.ip(Who::OtherCarrier));
+    let mut bjorn_line = Line::open(place.ip(Who::Bjorn));
     let mut bjorn = registered_phone(&place, Who::Bjorn, "phone", &bjorn_line);
     let mut second = calling(&place, Who::OtherCarrier, "caller", &second_line).start();
     let to_bjorn = bjorn.wait_for_audio("answered", &place);
     let to_second = second.wait_for_audio("answered", &place);
-    talk(121, (&mut first_line, to_first), (&mut anna_line, to_anna));
+    first.talk(121);
     talk(
         123,
         (&mut second_line, to_second),
         (&mut bjorn_line, to_bjorn),
     );
-    for carrier in [first, second] {
-        carrier.cue();
-        carrier.finish();
-    }
-    anna.finish();
+    first.end();
+    second.cue();
+    second.finish();
     bjorn.finish();
     daemon.stop();
 }
@@ -48,26 +41,16 @@ fn a_reload_counts_for_the_next_call_and_leaves_the_running_one_alone() {
 fn a_refused_reload_changes_nothing() {
     let place = Place::take();
     let daemon = Daemon::start(&place, ALWAYS_OPEN);
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
+    register(&place, Who::Anna);
 
     let wrong = ALWAYS_OPEN.replace("teams = [\"support\"]", "users = [\"bjorn\", \"nobody\"]");
     place.write("config/channels.toml", wrong);
     daemon.signal("HUP");
     daemon.wait_for("the configuration was not reloaded, 1 stays in force");
 
-    let mut carrier = caller(&place, &caller_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
-    talk(
-        131,
-        (&mut caller_line, to_caller),
-        (&mut anna_line, to_anna),
-    );
-    carrier.cue();
-    carrier.finish();
-    anna.finish();
+    let mut conversation = Conversation::begin_registered(&place);
+    conversation.talk(131);
+    conversation.end();
     daemon.stop();
 }
 
@@ -75,26 +58,15 @@ fn a_refused_reload_changes_nothing() {
 fn sigterm_lets_a_running_call_end_and_takes_no_other() {
     let place = Place::take();
     let mut daemon = Daemon::start(&place, ALWAYS_OPEN);
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = registered_phone(&place, Who::Anna, "phone", &anna_line);
-    let mut carrier = caller(&place, &caller_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
-
+    let mut conversation = Conversation::begin(&place);
     daemon.signal("TERM");
     daemon.wait_for("no new calls");
-    calling(&place, Who::OtherCarrier, "caller_is_refused", &caller_line)
+    let other_line = Line::open(place.ip(Who::OtherCarrier));
+    calling(&place, Who::OtherCarrier, "caller_is_refused", &other_line)
         .start()
         .finish();
-    talk(
-        141,
-        (&mut caller_line, to_caller),
-        (&mut anna_line, to_anna),
-    );
-    carrier.cue();
-    carrier.finish();
-    anna.finish();
+    conversation.talk(141);
+    conversation.end();
     let status = daemon.wait_for_end();
     assert!(status.success(), "{status}");
     let time_ran_out = "told to end";
@@ -111,20 +83,9 @@ fn a_registered_phone_rings_after_a_restart_without_registering_again() {
     daemon.stop();
 
     let daemon = Daemon::start_again(&place);
-    let mut caller_line = Line::open(place.ip(Who::Carrier));
-    let mut anna_line = Line::open(place.ip(Who::Anna));
-    let mut anna = phone(&place, Who::Anna, "phone", &anna_line).listen();
-    let mut carrier = caller(&place, &caller_line).start();
-    let to_anna = anna.wait_for_audio("answered", &place);
-    let to_caller = carrier.wait_for_audio("answered", &place);
-    talk(
-        151,
-        (&mut caller_line, to_caller),
-        (&mut anna_line, to_anna),
-    );
-    carrier.cue();
-    carrier.finish();
-    anna.finish();
+    let mut conversation = Conversation::begin_registered(&place);
+    conversation.talk(151);
+    conversation.end();
     daemon.stop();
 }
 

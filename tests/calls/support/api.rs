@@ -2,17 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
+use ringdesk::core::hex::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::wait;
 
 const TOKEN: &str = "token-of-anna";
-
-/// How long one answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where HTTP is taken.
 #[derive(Debug)]
@@ -30,10 +27,7 @@ impl Api {
 
     /// What the configuration says of it.
     pub fn configuration(&self) -> String {
-        let digits: String = Sha256::digest(TOKEN)
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let digits = hex(&Sha256::digest(TOKEN));
         format!(
             "[http]\nlisten = \"{}\"\n[[token]]\nname = \"stories\"\nsha256 = \"{digits}\"\nuser = \"anna\"\n\
              scopes = [\"read-conversations\", \"write-conversations\", \"read-users\", \"write-users\", \"read-configuration\"]\n",
@@ -50,7 +44,7 @@ impl Api {
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = wait::until("HTTP", || TcpStream::connect(self.address).ok());
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\nAccept: application/json\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::daemon::{NUMBER, password};
 use super::line::Line;
 use super::place::{Place, Who};
-use super::sipp::{Scenario, Sipp};
+use super::sipp::{Scenario, Sipp, requests};
 use super::sound::{Law, assert_same, speech};
 
 /// A caller at the carrier, whose audio is `line`.
@@ -49,6 +49,62 @@ fn user(who: Who) -> &'static str {
         Who::Anna | Who::AnnaAtHome => "anna",
         Who::Bjorn => "bjorn",
         Who::Ringdesk | Who::Carrier | Who::OtherCarrier | Who::Stranger => "nobody",
+    }
+}
+
+/// Somebody outside talks with Anna.
+pub struct Conversation {
+    caller: Sipp,
+    anna: Sipp,
+    pub caller_line: Line,
+    pub anna_line: Line,
+    /// Where the caller's audio goes.
+    pub to_caller: SocketAddr,
+    /// Where Anna's audio goes.
+    pub to_anna: SocketAddr,
+}
+
+impl Conversation {
+    /// Anna's phone registers, somebody calls, and she answers.
+    pub fn begin(place: &Place) -> Conversation {
+        register(place, Who::Anna);
+        Conversation::begin_registered(place)
+    }
+
+    /// The same where her phone is registered.
+    pub fn begin_registered(place: &Place) -> Conversation {
+        let caller_line = Line::open(place.ip(Who::Carrier));
+        let anna_line = Line::open(place.ip(Who::Anna));
+        let mut anna = phone(place, Who::Anna, "phone", &anna_line).listen();
+        let mut caller = caller(place, &caller_line).start();
+        let to_anna = anna.wait_for_audio("answered", place);
+        let to_caller = caller.wait_for_audio("answered", place);
+        Conversation {
+            caller,
+            anna,
+            caller_line,
+            anna_line,
+            to_caller,
+            to_anna,
+        }
+    }
+
+    /// Each hears what the other says.
+    pub fn talk(&mut self, seed: u64) {
+        talk(
+            seed,
+            (&mut self.caller_line, self.to_caller),
+            (&mut self.anna_line, self.to_anna),
+        );
+    }
+
+    /// The caller hangs up, which is said once on each side.
+    pub fn end(self) {
+        self.caller.cue();
+        let at_carrier = self.caller.finish();
+        let at_anna = self.anna.finish();
+        assert_eq!(requests(&at_carrier, true, "BYE").len(), 1);
+        assert_eq!(requests(&at_anna, false, "BYE").len(), 1);
     }
 }
 

@@ -4,6 +4,9 @@ pub mod api;
 pub mod cast;
 pub mod daemon;
 pub mod line;
+#[path = "../../support/wait.rs"]
+#[expect(dead_code, reason = "what only other tests need")]
+mod looking;
 pub mod namespaces;
 pub mod place;
 pub mod recorded;

@@ -66,7 +66,7 @@ impl Wire {
     }
 
     fn new(socket: Socket, remote: SocketAddr, kind: Kind) -> Wire {
-        socket.set_read_timeout(Some(wait::LIMIT)).unwrap();
+        socket.set_read_timeout(Some(wait::PATIENCE)).unwrap();
         let local = socket.local_addr().unwrap().as_socket().unwrap();
         Wire {
             socket,
