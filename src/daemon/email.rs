@@ -132,25 +132,39 @@ impl Mail {
     /// alone, since anybody may ask.
     pub(super) fn conditions(&self) -> impl Fn() -> Vec<Condition> + Send + Sync + 'static {
         let states = self.email.states().clone();
+        let posts = Arc::clone(&self.posts);
         move || {
-            let states = states.all().into_iter().map(|state| {
+            let mut conditions: Vec<Condition> = Vec::new();
+            for state in states.all() {
                 let name = match &state.channel {
                     Some(channel) => format!("mailbox of {channel}"),
                     None => "lmtp".to_owned(),
                 };
-                let reason = match state.problem {
-                    Some(_) => "mail does not come in; the log says why".to_owned(),
-                    None => String::new(),
+                let problem = "mail does not come in; the log says why";
+                conditions.push(condition(name, state.problem.is_none(), problem));
+            }
+            let problem = "mail cannot be sent and waits; the log says why";
+            for (channel, works) in posts.standing() {
+                let name = match channel {
+                    Some(channel) => format!("mail from {channel}"),
+                    None => "mail".to_owned(),
                 };
-                Condition {
-                    name,
-                    ok: reason.is_empty(),
-                    vital: false,
-                    reason,
-                }
-            });
-            states.collect()
+                conditions.push(condition(name, works, problem));
+            }
+            conditions
         }
+    }
+}
+
+fn condition(name: String, ok: bool, problem: &str) -> Condition {
+    Condition {
+        name,
+        ok,
+        vital: false,
+        reason: match ok {
+            true => String::new(),
+            false => problem.to_owned(),
+        },
     }
 }
 
@@ -174,6 +188,17 @@ impl Posts {
                 Err(error) => warn!("replies of channel {name} cannot be sent: {error}"),
             }
         }
+    }
+
+    /// Whether the servers take mail: the one of all, and those of channels.
+    fn standing(&self) -> Vec<(Option<ChannelName>, bool)> {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = own
+            .iter()
+            .map(|(name, (mailer, _))| (Some(name.clone()), mailer.works()));
+        let all = own.chain([(None, self.all.works())]);
+        all.filter_map(|(name, works)| Some((name, works?)))
+            .collect()
     }
 
     fn queue(&self, channel: Option<&ChannelName>, letter: &Letter) -> Result<Progress, String> {

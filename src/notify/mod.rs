@@ -155,7 +155,12 @@ impl Mailer {
         self.0.queue_letter(letter)
     }
 
-    /// Sends through this server from now on; without one, what is queued waits.
+    /// Whether the server takes mail, as far as is known; `None`: there is no server.
+    pub fn works(&self) -> Option<bool> {
+        self.0.works()
+    }
+
+    /// Sends through this server from now on, and tries it at once; without one, what is queued waits.
     pub fn configure(&self, smtp: Option<SmtpSettings>) {
         self.0.configure(smtp);
     }

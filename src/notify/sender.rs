@@ -1,6 +1,8 @@
 //! The thread that sends what is queued, one mail at a time.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lettre::address::Envelope;
-use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{self, AsyncSmtpTransport};
 use lettre::{AsyncTransport, Tokio1Executor};
@@ -21,7 +23,7 @@ use super::{NotifyError, Retry};
 use crate::clock;
 use crate::core::letter::{Letter, Progress, Report};
 use crate::core::record::Notice;
-use crate::core::snapshot::{SmtpSecurity, SmtpSettings};
+use crate::core::snapshot::{MailLogin, SmtpSecurity, SmtpSettings};
 use crate::core::time::Mono;
 
 /// Notices that may wait: some days of a busy house without a mail server.
@@ -54,6 +56,8 @@ struct State {
     waiting: BTreeMap<Uuid, Standing>,
     /// Try the server at once, whatever it did before.
     changed: bool,
+    /// The server does not take mail.
+    fails: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +88,7 @@ impl Shared {
                 smtp,
                 waiting: waiting.collect(),
                 changed: false,
+                fails: false,
             }),
             wake: tokio::sync::Notify::new(),
             stopping: AtomicBool::new(false),
@@ -156,15 +161,19 @@ impl Shared {
 
     pub fn configure(&self, smtp: Option<SmtpSettings>) {
         let mut state = self.state();
-        if state.smtp != smtp {
-            state.smtp = smtp;
-            state.changed = true;
-            for standing in state.waiting.values_mut() {
-                standing.due = Mono::ZERO;
-            }
-            drop(state);
-            self.wake.notify_one();
+        // The same words may mean another server, or another token in the same file.
+        state.smtp = smtp;
+        state.changed = true;
+        for standing in state.waiting.values_mut() {
+            standing.due = Mono::ZERO;
         }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    pub fn works(&self) -> Option<bool> {
+        let state = self.state();
+        state.smtp.as_ref().map(|_| !state.fails)
     }
 
     pub fn stop(&self) {
@@ -189,6 +198,8 @@ pub(super) struct Sender {
     /// Failures in a row that were the server's and not a mail's, and until when it is left alone.
     outage: u32,
     pause_until: Mono,
+    /// What was told of the outage.
+    told: Option<String>,
     forget_at: Mono,
 }
 
@@ -213,6 +224,7 @@ impl Sender {
             runtime,
             outage: 0,
             pause_until: Mono::ZERO,
+            told: None,
             forget_at: clock::mono() + FORGET,
         })
     }
@@ -349,7 +361,7 @@ impl Sender {
         self.runtime
             .block_on(transport.send_raw(&envelope, &octets))
             .map(|_| ())
-            .map_err(Failure::from)
+            .map_err(|error| failure(smtp, error))
     }
 
     /// Who still waits, once somebody no longer does. The last one's end is the move of the file.
@@ -409,6 +421,7 @@ impl Sender {
         self.outage = self.outage.saturating_add(1);
         self.pause_until = now + self.retry.wait(self.outage);
         let mut state = self.shared.state();
+        state.fails = true;
         let waiting = state.waiting.len();
         // A server that was changed while the old one was tried is tried at once.
         let changed = state.changed;
@@ -420,7 +433,9 @@ impl Sender {
             };
         }
         drop(state);
-        if self.outage == 1 {
+        // What is wrong is told once, and again where it is something else.
+        if self.told.as_deref() != Some(problem) {
+            self.told = Some(problem.to_owned());
             self.warn(format!(
                 "mail cannot be sent, {waiting} wait in the queue: {problem}. Check [smtp]."
             ));
@@ -429,6 +444,8 @@ impl Sender {
 
     fn server_works(&mut self) {
         if std::mem::take(&mut self.outage) > 0 {
+            self.told = None;
+            self.shared.state().fails = false;
             self.tell("mail is sent again".to_owned());
         }
     }
@@ -455,6 +472,31 @@ enum Failure {
 impl From<LetterError> for Failure {
     fn from(error: LetterError) -> Failure {
         Failure::Mail(error.to_string())
+    }
+}
+
+/// What an error of sending means; where a token logs in, it is said what to look at.
+fn failure(smtp: &SmtpSettings, error: smtp::Error) -> Failure {
+    // A server says why it does not take a token by asking on, which the library takes for a mistake
+    // of ours.
+    let of_login = error.is_client()
+        || error
+            .status()
+            .is_some_and(|code| ABOUT_US.contains(&u16::from(code)));
+    let asked_on = error.is_client() && error.to_string().contains("challenge");
+    match (&smtp.credentials, Failure::from(error)) {
+        (Some((user, MailLogin::OAuth2(file))), Failure::Server(words)) if of_login => {
+            let words = match asked_on {
+                true => "the server does not take the token".to_owned(),
+                false => words,
+            };
+            Failure::Server(format!(
+                "the OAuth2 login of {user} was refused: {words}. Check that the token file {} holds a \
+                 valid access token with the right to send mail; what renews it may have stopped",
+                file.display()
+            ))
+        }
+        (_, failure) => failure,
     }
 }
 
@@ -501,10 +543,35 @@ fn transport(smtp: &SmtpSettings) -> Result<AsyncSmtpTransport<Tokio1Executor>, 
         .port(smtp.port)
         .timeout(Some(PATIENCE))
         .tls(tls?);
-    if let Some((name, password)) = &smtp.credentials {
-        builder = builder.credentials(Credentials::new(name.clone(), password.0.clone()));
-    }
+    builder = match &smtp.credentials {
+        None => builder,
+        Some((name, MailLogin::Password(password))) => {
+            builder.credentials(Credentials::new(name.clone(), password.0.clone()))
+        }
+        Some((name, MailLogin::OAuth2(file))) => builder
+            .credentials(Credentials::new(name.clone(), token(file)?))
+            .authentication(vec![Mechanism::Xoauth2]),
+    };
     Ok(builder.build())
+}
+
+/// The access token that stands in a file now.
+fn token(file: &Path) -> Result<String, Failure> {
+    let failed = |words: String| {
+        Failure::Server(format!(
+            "the token file {} cannot be read: {words}. What renews it must write the token there, \
+             and nothing else",
+            file.display()
+        ))
+    };
+    let limit = u64::try_from(MailLogin::TOKEN_OCTETS).unwrap_or(u64::MAX);
+    let mut octets = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(limit).read_to_end(&mut octets))
+        .map_err(|error| failed(error.to_string()))?;
+    let token = MailLogin::token_in(&octets);
+    let token = token.ok_or_else(|| failed("it does not hold one access token".to_owned()))?;
+    Ok(token.to_owned())
 }
 
 fn is_this_machine(host: &str) -> bool {

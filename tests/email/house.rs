@@ -17,6 +17,9 @@ pub use super::support::wait::{PATIENCE, until as wait_for};
 /// What the API is asked with: in the name of anna.
 const TOKEN: &str = "test-token";
 
+/// What the figures are asked with.
+const WATCHER: &str = "watcher-token";
+
 pub struct House {
     daemon: Daemon,
     directory: tempfile::TempDir,
@@ -32,7 +35,7 @@ impl House {
         // The mail server delivers as somebody else.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let place = Place::take();
-        let digits = hex(&Sha256::digest(TOKEN));
+        let [digits, watcher] = [TOKEN, WATCHER].map(|token| hex(&Sha256::digest(token)));
         let config = format!(
             r#"{}
 [prompts]
@@ -42,10 +45,15 @@ listen = "127.0.0.1:{}"
 [[token]]
 name = "tests"
 sha256 = "{digits}"
-scopes = ["read-conversations", "write-conversations"]
+scopes = ["read-conversations", "write-conversations", "read-contacts", "write-contacts", "write-users"]
 user = "anna"
+[[token]]
+name = "watcher"
+sha256 = "{watcher}"
+scopes = ["read-metrics"]
 [[user]]
 name = "anna"
+email = "anna@example.org"
 seat = "service"
 [[team]]
 name = "support"
@@ -103,10 +111,57 @@ members = ["anna"]
     /// Asks the API; status and answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|it| it.to_string()).unwrap_or_default();
+        let (status, answer) = self.request(TOKEN, method, path, &body);
+        let start = answer.find('{').unwrap_or_default();
+        let end = answer.rfind('}').map_or(answer.len(), |it| it + 1);
+        let value = serde_json::from_str(&answer[start..end]).unwrap_or(Value::Null);
+        (status, value)
+    }
+
+    /// The figures for Prometheus.
+    pub fn figures(&self) -> String {
+        let (status, answer) = self.request(WATCHER, "GET", "/metrics", "");
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// A visitor sends the form `contact`: status, the cookie that was set, and the answer.
+    pub fn submit(&self, cookie: Option<&str>, answers: &Value) -> (u16, Option<String>, String) {
+        let cookie = cookie.map(|it| format!("Cookie: {it}\r\n"));
+        let body = answers.to_string();
         let mut stream = TcpStream::connect(("127.0.0.1", self.place.http)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+            "POST /f/contact HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n{}\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            cookie.unwrap_or_default(),
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut fields = answer.lines().filter_map(|line| line.split_once(": "));
+        let set = fields.find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        let cookie = set.map(|(_, value)| value.split(';').next().unwrap().to_owned());
+        (status, cookie, answer)
+    }
+
+    /// Waits until `/health` says that something works, or does not.
+    pub fn wait_for_health(&self, name: &str, ok: bool) {
+        wait_for(name, || {
+            let (_, health) = self.ask("GET", "/health", None);
+            let reasons = health["reasons"].as_array()?;
+            let troubled = reasons.iter().any(|it| it["name"] == name);
+            (troubled != ok).then_some(())
+        });
+    }
+
+    fn request(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.place.http)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
@@ -115,10 +170,7 @@ members = ["anna"]
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let start = body.find('{').unwrap_or_default();
-        let end = body.rfind('}').map_or(body.len(), |it| it + 1);
-        let value = serde_json::from_str(&body[start..end]).unwrap_or(Value::Null);
-        (status, value)
+        (status, body.to_owned())
     }
 
     /// All conversations, the one with the latest message first.

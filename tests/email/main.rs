@@ -8,6 +8,8 @@ mod house;
 #[path = "../operating/mail_server.rs"]
 #[expect(dead_code, reason = "what only tests of notices need")]
 mod mail_server;
+mod oauth2;
+mod post;
 mod receiving;
 mod replying;
 #[path = "../support/mod.rs"]

@@ -76,6 +76,16 @@ impl MailServer {
         });
     }
 
+    /// It takes nothing until it is started again.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // Its children end by themselves then.
+            let pid = process.id().to_string();
+            let _ = Command::new("kill").arg(pid).status();
+            let _ = process.wait();
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -101,12 +111,7 @@ impl MailServer {
 
 impl Drop for MailServer {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // Its children end by themselves then.
-            let pid = process.id().to_string();
-            let _ = Command::new("kill").arg(pid).status();
-            let _ = process.wait();
-        }
+        self.stop();
         if std::thread::panicking() {
             let log = fs::read_to_string(self.path("log"));
             eprintln!("smtpd's log:\n{}", log.unwrap_or_default());

@@ -5,15 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::people::check_address;
-use super::settings::{login, smtp_server};
+use super::settings::{mail_login, smtp_server, token_file};
 use super::{text, uri};
 use crate::config::diagnostic::{Findings, Place};
 use crate::config::files::{Files, Password};
 use crate::config::section::Placed;
-use crate::config::tree::{ChannelEntry, EmailEntry, LoginEntry, MailboxEntry, Text, Tree};
-use crate::core::snapshot::{
-    EmailChannel, ImapSecurity, Mailbox, MailboxLogin, SmtpSettings, Target,
-};
+use crate::config::tree::{ChannelEntry, EmailEntry, MailLoginEntry, MailboxEntry, Text, Tree};
+use crate::core::snapshot::{EmailChannel, ImapSecurity, MailLogin, Mailbox, SmtpSettings, Target};
 
 /// The folder that mail arrives in (RFC 3501 §5.1).
 const INBOX: &str = "INBOX";
@@ -122,21 +120,13 @@ fn mailbox_login(
     entry: &MailboxEntry,
     files: &Files,
     findings: &mut Findings,
-) -> Option<MailboxLogin> {
+) -> Option<MailLogin> {
     if let Some(file) = &entry.oauth2_token_file {
-        let path = files.path(&file.value);
-        if !path.is_file() {
-            let message = format!(
-                "there is no file {} yet: the mailbox opens once a token stands in it.",
-                path.display()
-            );
-            findings.warning(&file.place, message);
-        }
-        return Some(MailboxLogin::OAuth2(path));
+        return Some(token_file(file, "the mailbox opens", files, findings));
     }
     let file = entry.password_file.as_ref()?;
     match files.password(file, findings) {
-        Password::Read(secret) => Some(MailboxLogin::Password(secret)),
+        Password::Read(secret) => Some(MailLogin::Password(secret)),
         Password::Unusable => None,
         Password::Missing => {
             let message = format!(
@@ -178,12 +168,12 @@ fn imap_server(written: &str) -> Result<(String, u16, ImapSecurity), String> {
 
 fn smtp(
     server: &Text,
-    login: &LoginEntry,
+    login: &MailLoginEntry,
     address: &str,
     files: &Files,
     findings: &mut Findings,
 ) -> Option<SmtpSettings> {
-    let credentials = self::login(login, files, findings);
+    let credentials = mail_login(login, files, findings);
     match smtp_server(&server.value) {
         Ok((host, port, security)) => Some(SmtpSettings {
             host,

@@ -12,10 +12,10 @@ use super::{http, uri};
 use crate::config::diagnostic::Findings;
 use crate::config::files::{Files, Password};
 use crate::config::section::Placed;
-use crate::config::tree::{LoginEntry, SipEntry, SmtpEntry, Tree};
+use crate::config::tree::{LoginEntry, MailLoginEntry, SipEntry, SmtpEntry, Text, Tree};
 use crate::core::snapshot::{
-    Listen, MediaSettings, Protocol, Secret, Settings, SipSettings, SmtpSecurity, SmtpSettings,
-    StoreSettings,
+    Listen, MailLogin, MediaSettings, Protocol, Secret, Settings, SipSettings, SmtpSecurity,
+    SmtpSettings, StoreSettings,
 };
 
 /// How long SIGTERM lets running calls go on where nothing is said.
@@ -224,7 +224,7 @@ fn smtp(entry: &SmtpEntry, files: &Files, findings: &mut Findings) -> Option<Smt
             }
         },
     };
-    let credentials = login(&entry.login, files, findings);
+    let credentials = mail_login(&entry.login, files, findings);
     let from = entry.from.as_ref()?;
     if Mailbox::from_str(&from.value).is_err() {
         let message = format!(
@@ -264,6 +264,54 @@ pub(super) fn smtp_server(text: &str) -> Result<(String, u16, SmtpSecurity), Str
     let (host, port) = uri::host_and_port(address.trim_end_matches('/'))
         .ok_or_else(|| format!("\"{text}\" has no host that can be one. {example}."))?;
     Ok((host, port.unwrap_or(default_port), security))
+}
+
+/// User name and password, or user name and token file, of a mail server: both or neither.
+pub(super) fn mail_login(
+    entry: &MailLoginEntry,
+    files: &Files,
+    findings: &mut Findings,
+) -> Option<(String, MailLogin)> {
+    let Some(file) = &entry.oauth2_token_file else {
+        let (username, password) = login(&entry.login, files, findings)?;
+        return Some((username, MailLogin::Password(password)));
+    };
+    match (&entry.login.username, &entry.login.password_file) {
+        (_, Some(password)) => {
+            findings.error(
+                &password.place,
+                "there is `oauth2_token_file` as well: a login has one of the two. Remove the other.",
+            );
+            None
+        }
+        (None, None) => {
+            findings.error(
+                &file.place,
+                "`oauth2_token_file` needs `username` beside it.",
+            );
+            None
+        }
+        (Some(username), None) => {
+            let login = token_file(file, "mail is sent", files, findings);
+            Some((username.value.clone(), login))
+        }
+    }
+}
+
+/// The file of an access token, which may come later. `then` is what begins with it.
+pub(super) fn token_file(
+    file: &Text,
+    then: &str,
+    files: &Files,
+    findings: &mut Findings,
+) -> MailLogin {
+    let path = files.path(&file.value);
+    if !path.is_file() {
+        let path = path.display();
+        let message = format!("there is no file {path} yet: {then} once a token stands in it.");
+        findings.warning(&file.place, message);
+    }
+    MailLogin::OAuth2(path)
 }
 
 /// User name and password of a server elsewhere: both or neither, and the password must be there.

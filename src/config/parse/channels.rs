@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{login_entry, rules};
+use super::{mail_login_entry, rules};
 use crate::config::diagnostic::Findings;
 use crate::config::schema::{self, Table};
 use crate::config::section::{Placed, Section};
@@ -188,7 +188,7 @@ fn email(section: &Section<'_>, findings: &mut Findings) -> EmailEntry {
         smtp: smtp.map(|smtp| {
             (
                 smtp.required_text("server", findings),
-                login_entry(&smtp, findings),
+                mail_login_entry(&smtp, findings),
             )
         }),
         authentication_servers: section

@@ -20,7 +20,8 @@ use super::section::Section;
 use super::source::Source;
 use super::special_days;
 use super::tree::{
-    InboxEntry, LoginEntry, PromptEntry, SipEntry, SmtpEntry, TeamEntry, Tree, TrunkEntry,
+    InboxEntry, LoginEntry, MailLoginEntry, PromptEntry, SipEntry, SmtpEntry, TeamEntry, Tree,
+    TrunkEntry,
 };
 use crate::core::snapshot::{CallerFrom, CallerShown, DigestOffer, NumberFrom};
 
@@ -128,7 +129,7 @@ impl Reader {
             tree.smtp = Some(SmtpEntry {
                 server: smtp.text("server", findings),
                 from: smtp.required_text("from", findings),
-                login: login_entry(&smtp, findings),
+                login: mail_login_entry(&smtp, findings),
             });
         }
         if let Some(http) = root.section("http", &schema::HTTP, findings) {
@@ -221,6 +222,13 @@ fn login_entry(section: &Section<'_>, findings: &mut Findings) -> LoginEntry {
     LoginEntry {
         username: section.text("username", findings),
         password_file: section.text("password_file", findings),
+    }
+}
+
+fn mail_login_entry(section: &Section<'_>, findings: &mut Findings) -> MailLoginEntry {
+    MailLoginEntry {
+        login: login_entry(section, findings),
+        oauth2_token_file: section.text("oauth2_token_file", findings),
     }
 }
 

@@ -81,6 +81,7 @@ pub const CHANNEL_SMTP: Table = Table {
         key("server", r#""submission://mail.example.com""#),
         key("username", r#""support@example.com""#),
         key("password_file", r#""secrets/support-mail""#),
+        key("oauth2_token_file", r#""secrets/support-token""#),
     ],
     later: &[],
     shared: None,

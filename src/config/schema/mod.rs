@@ -221,6 +221,7 @@ pub const SMTP: Table = Table {
         key("from", r#""ringdesk@example.com""#),
         key("username", r#""ringdesk@example.com""#),
         key("password_file", r#""secrets/smtp""#),
+        key("oauth2_token_file", r#""secrets/smtp-token""#),
     ],
     later: &[],
     shared: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LoginEntry, Text};
+use super::{MailLoginEntry, Text};
 use crate::config::diagnostic::Place;
 use crate::config::section::Placed;
 use crate::core::snapshot::{ChatSide, FieldType, Kind, RuleName, Strategy, Target, TieBreak};
@@ -78,7 +78,7 @@ pub(in crate::config) struct EmailEntry {
     pub sender_name: Option<Text>,
     pub aliases: Vec<Text>,
     pub mailboxes: Vec<MailboxEntry>,
-    pub smtp: Option<(Option<Text>, LoginEntry)>,
+    pub smtp: Option<(Option<Text>, MailLoginEntry)>,
     pub authentication_servers: Vec<Text>,
     pub signature: Option<Text>,
     pub reply_token: bool,

@@ -68,7 +68,14 @@ pub(super) struct SipEntry {
 pub(super) struct SmtpEntry {
     pub server: Option<Text>,
     pub from: Option<Text>,
+    pub login: MailLoginEntry,
+}
+
+/// `username`, and `password_file` or `oauth2_token_file`
+#[derive(Debug)]
+pub(super) struct MailLoginEntry {
     pub login: LoginEntry,
+    pub oauth2_token_file: Option<Text>,
 }
 
 /// `username` and `password_file`

@@ -106,7 +106,7 @@ pub struct Mailbox {
     /// User name.
     pub username: String,
     /// How the user proves to be that one.
-    pub login: MailboxLogin,
+    pub login: MailLogin,
     /// The folder, `INBOX` unless another was given.
     pub folder: String,
 }
@@ -122,13 +122,27 @@ pub enum ImapSecurity {
     None,
 }
 
-/// How a mailbox is opened.
+/// How a user proves to a mail server who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MailboxLogin {
+pub enum MailLogin {
     /// A password.
     Password(Secret),
     /// XOAUTH2 with the access token that stands in this file, read anew at each connection.
     OAuth2(PathBuf),
+}
+
+impl MailLogin {
+    /// Octets of a token file that are read: real tokens have some kilobytes.
+    pub const TOKEN_OCTETS: usize = 64 * 1024;
+
+    /// The access token in what a token file holds, if that is one token and nothing else.
+    pub fn token_in(octets: &[u8]) -> Option<&str> {
+        let token = std::str::from_utf8(octets).ok()?.trim();
+        let is_one = !token.is_empty()
+            && token.len() < MailLogin::TOKEN_OCTETS
+            && token.bytes().all(|c| c.is_ascii_graphic());
+        is_one.then_some(token)
+    }
 }
 
 /// What only form channels have.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use channel::{
     CallChannel, Channel, ChannelKind, ChatChannel, ChatQuestion, ChatSide, EmailChannel,
-    FieldType, FormChannel, FormField, ImapSecurity, Mailbox, MailboxLogin, WhenAway,
+    FieldType, FormChannel, FormField, ImapSecurity, MailLogin, Mailbox, WhenAway,
 };
 pub use kind::{Kind, PerKind};
 pub use service::{
@@ -326,8 +326,8 @@ pub struct SmtpSettings {
     pub security: SmtpSecurity,
     /// The sender's address.
     pub from: String,
-    /// User name and password, where the server asks for them.
-    pub credentials: Option<(String, Secret)>,
+    /// User name and how it is proved, where the server asks for them.
+    pub credentials: Option<(String, MailLogin)>,
 }
 
 /// A password. It prints as `***`.

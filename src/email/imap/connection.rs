@@ -9,13 +9,13 @@ use std::time::Duration;
 use async_imap::imap_proto::{Response, Status};
 use async_imap::{Authenticator, Client, Session};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin};
+use crate::core::snapshot::{ImapSecurity, MailLogin, Mailbox};
 use crate::email::Trust;
 use crate::email::message::one_line;
 
@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often the system asks whether the other side is still there: before routers forget.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
-
-/// Octets of a token file that are read: real ones have some kilobytes.
-const TOKEN_OCTETS: usize = 64 * 1024;
 
 /// An octet stream, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug {}
@@ -63,7 +60,9 @@ pub(super) enum Problem {
         "the OAuth2 login of {0} was refused: {1}. Check that the token file holds a valid access token with the right to read mail; what renews it may have stopped."
     )]
     Token(String, async_imap::error::Error),
-    #[error("the token file {0} cannot be read: {1}")]
+    #[error(
+        "the token file {0} cannot be read: {1}. What renews it must write the token there, and nothing else."
+    )]
     TokenFile(PathBuf, io::Error),
     #[error(
         "the folder {0:?} cannot be opened: {1}. Check its name, and that the user may read it."
@@ -190,11 +189,11 @@ fn advice(error: &io::Error) -> &'static str {
 async fn log_in(mailbox: &Mailbox, client: Client<Box<dyn Stream>>) -> Result<Opened, Problem> {
     let user = mailbox.username.clone();
     match &mailbox.login {
-        MailboxLogin::Password(password) => client
+        MailLogin::Password(password) => client
             .login(&user, &password.0)
             .await
             .map_err(|(error, _)| Problem::Login(user, error)),
-        MailboxLogin::OAuth2(file) => {
+        MailLogin::OAuth2(file) => {
             let token = token(file.clone()).await?;
             let answer = format!("user={user}\x01auth=Bearer {token}\x01\x01");
             client
@@ -207,18 +206,17 @@ async fn log_in(mailbox: &Mailbox, client: Client<Box<dyn Stream>>) -> Result<Op
 
 async fn token(file: PathBuf) -> Result<String, Problem> {
     let failed = |error| Problem::TokenFile(file.clone(), error);
-    let text = tokio::fs::read(&file).await.map_err(failed)?;
-    let text = String::from_utf8(text).unwrap_or_default();
-    let token = text.trim();
-    if token.is_empty()
-        || token.len() > TOKEN_OCTETS
-        || token.contains(|c: char| !c.is_ascii_graphic())
-    {
-        return Err(failed(io::Error::other(
+    let limit = u64::try_from(MailLogin::TOKEN_OCTETS).unwrap_or(u64::MAX);
+    let mut octets = Vec::new();
+    let opened = tokio::fs::File::open(&file).await.map_err(failed)?;
+    let read = opened.take(limit).read_to_end(&mut octets).await;
+    read.map_err(failed)?;
+    match MailLogin::token_in(&octets) {
+        Some(token) => Ok(token.to_owned()),
+        None => Err(failed(io::Error::other(
             "it does not hold one access token",
-        )));
+        ))),
     }
-    Ok(token.to_owned())
 }
 
 /// Says who we are once; a second question is the server's reason for a refusal, which an empty

@@ -79,7 +79,7 @@ impl Dovecot {
         });
         let config = config + &submitted.unwrap_or_default();
         fs::write(path.join("dovecot.conf"), config).unwrap();
-        fs::write(path.join("oauth2.conf"), oauth2()).unwrap();
+        fs::write(path.join("oauth2.conf"), oauth2(path.join("tokens"))).unwrap();
         let mut server = Dovecot {
             directory,
             imap,
@@ -214,6 +214,13 @@ impl Dovecot {
         fs::write(self.path("users"), format!("{user}:{{PLAIN}}{password}\n")).unwrap();
     }
 
+    /// From now on this token is valid, and no other.
+    pub fn change_token(&self, token: &str) {
+        let fresh = self.path("tokens.new");
+        fs::write(&fresh, token).unwrap();
+        fs::rename(fresh, self.path("tokens")).unwrap();
+    }
+
     /// The certificate of the server, which it signed itself.
     pub fn certificate(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_file(self.path("cert.pem")).unwrap()
@@ -233,11 +240,12 @@ impl Drop for Dovecot {
     }
 }
 
-/// The access token that is valid, for anna.
+/// The access token that is valid for anna until another is.
 pub const TOKEN: &str = "ya29.valid";
 
-/// Where Dovecot asks whose a token is: a server that knows one.
-fn oauth2() -> String {
+/// Where Dovecot asks whose a token is: a server that knows those in a file, a line each.
+fn oauth2(known: PathBuf) -> String {
+    fs::write(&known, TOKEN).unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -246,8 +254,11 @@ fn oauth2() -> String {
             let mut request = [0u8; 4_096];
             let read = stream.read(&mut request).unwrap_or_default();
             let request = String::from_utf8_lossy(&request[..read]);
-            let known = request.contains(&format!("t={TOKEN} "))
-                || request.contains(&format!("Bearer {TOKEN}\r"));
+            let tokens = fs::read_to_string(&known).unwrap_or_default();
+            let known = tokens.lines().any(|token| {
+                request.contains(&format!("t={token} "))
+                    || request.contains(&format!("Bearer {token}\r"))
+            });
             let (status, body) = match known {
                 true => ("200 OK", r#"{"username":"anna","active":"true"}"#),
                 false => ("401 Unauthorized", "{}"),

@@ -6,7 +6,7 @@ use super::dovecot::{Dovecot, TOKEN};
 use super::world::World;
 use super::{answer, mail, mailbox, wait_for};
 use crate::core::conversation::{Delivery, Origin};
-use crate::core::snapshot::{ImapSecurity, MailboxLogin};
+use crate::core::snapshot::{ImapSecurity, MailLogin};
 
 #[test]
 fn what_is_there_and_what_comes_later_is_taken_in_and_then_marked() {
@@ -215,7 +215,7 @@ fn a_token_file_opens_a_mailbox_and_is_read_anew_when_it_has_changed() {
     let mut world = World::new();
     let token = world.directory.path().join("token");
     std::fs::write(&token, "ya29.expired\n").unwrap();
-    oauth2.login = MailboxLogin::OAuth2(token.clone());
+    oauth2.login = MailLogin::OAuth2(token.clone());
     world.support(|it| it.mailboxes = vec![oauth2]);
     server.deliver("anna", &mail(1));
     world.start();
@@ -244,7 +244,7 @@ fn each_trouble_is_told_with_what_to_do() {
     world.wait_for_trouble("app password");
     let token = world.directory.path().join("token");
     let mut oauth2 = plain.clone();
-    oauth2.login = MailboxLogin::OAuth2(token.clone());
+    oauth2.login = MailLogin::OAuth2(token.clone());
     world.support(|it| it.mailboxes = vec![oauth2]);
     world.reload();
     world.wait_for_trouble("cannot be read");

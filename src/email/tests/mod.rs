@@ -1,5 +1,6 @@
 //! Email against real servers, with a small engine behind it.
 
+#[expect(dead_code, reason = "what only tests of the daemon need")]
 mod dovecot;
 mod imap;
 mod lmtp;
@@ -10,7 +11,7 @@ mod world;
 use std::time::Duration;
 
 use crate::clock;
-use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin, Secret};
+use crate::core::snapshot::{ImapSecurity, Mailbox, MailLogin, Secret};
 
 /// How long anything here may take; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ fn mailbox(server: &dovecot::Dovecot, user: &str) -> Mailbox {
         port: server.imap,
         security: ImapSecurity::None,
         username: user.to_owned(),
-        login: MailboxLogin::Password(Secret(password.to_owned())),
+        login: MailLogin::Password(Secret(password.to_owned())),
         folder: "INBOX".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use super::world::World;
 use super::{mail, wait_for};
-use crate::core::snapshot::{ImapSecurity, Mailbox, MailboxLogin, Secret};
+use crate::core::snapshot::{ImapSecurity, MailLogin, Mailbox, Secret};
 
 /// When the server tells of the mail that came after the folder was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn a_mail_that_comes_just_before_the_wait_is_not_overlooked() {
             port,
             security: ImapSecurity::None,
             username: "anna".to_owned(),
-            login: MailboxLogin::Password(Secret("secret".to_owned())),
+            login: MailLogin::Password(Secret("secret".to_owned())),
             folder: "INBOX".to_owned(),
         }]);
         world.start();
