@@ -207,6 +207,7 @@ fn authentication_server(name: &Placed<String>, findings: &mut Findings) -> Opti
 #[derive(Default)]
 pub(super) struct Addresses {
     owners: HashMap<String, (String, Place)>,
+    mailboxes: HashMap<(String, String, String), (String, Place)>,
 }
 
 impl Addresses {
@@ -231,6 +232,28 @@ impl Addresses {
                 self.owners
                     .insert(key, (channel.to_owned(), written.place.clone()));
             }
+        }
+        for mailbox in &entry.mailboxes {
+            self.add_mailbox(channel, mailbox, findings);
+        }
+    }
+
+    /// A mailbox is read once, whichever port leads to it.
+    fn add_mailbox(&mut self, channel: &str, entry: &MailboxEntry, findings: &mut Findings) {
+        let Ok((host, _, _)) = imap_server(&entry.server.value) else {
+            return;
+        };
+        let folder = entry.folder.as_ref().map_or(INBOX, |it| it.value.as_str());
+        let user = entry.username.value.clone();
+        let key = (host.to_lowercase(), user, folder.to_owned());
+        if let Some((owner, place)) = self.mailboxes.get(&key) {
+            let message = format!(
+                "this mailbox is read for channel \"{owner}\" already ({place}). It is read for one: remove the other."
+            );
+            findings.error(&entry.server.place, message);
+        } else {
+            let place = entry.server.place.clone();
+            self.mailboxes.insert(key, (channel.to_owned(), place));
         }
     }
 }

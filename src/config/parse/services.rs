@@ -13,8 +13,8 @@ use crate::core::snapshot::{ContactLookup, Kind, PerKind, RoutingSettings, Scope
 /// Up to a month without signing in again.
 const SESSION_HOURS: RangeInclusive<i64> = 1..=720;
 
-/// The largest mail; few servers take more than a hundred megabytes.
-const LARGEST_MEGABYTES: RangeInclusive<i64> = 1..=100;
+/// The largest mail: what mail servers commonly take, and what is kept as a file.
+const LARGEST_MEGABYTES: RangeInclusive<i64> = 1..=25;
 
 const OCTETS_PER_MEGABYTE: usize = 1024 * 1024;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{directory, load_directory, write_secret};
 use crate::core::snapshot::{
-    AgentProtocol, ImapSecurity, MailboxLogin, RuleName, Scope, SmtpSecurity, Strategy, Target,
+    AgentProtocol, ImapSecurity, MailLogin, RuleName, Scope, SmtpSecurity, Strategy, Target,
     TieBreak, WhenAway,
 };
 use crate::core::time::Wall;
@@ -205,9 +205,9 @@ fn mail_is_taken_and_sent_as_its_channel_says() {
     assert_eq!((first.host.as_str(), first.port), ("imap.example.com", 993));
     assert_eq!(first.security, ImapSecurity::Tls);
     assert_eq!(first.folder, "INBOX");
-    assert!(matches!(&first.login, MailboxLogin::Password(it) if it.0 == "swordfish"));
+    assert!(matches!(&first.login, MailLogin::Password(it) if it.0 == "swordfish"));
     assert_eq!((second.port, second.security), (1143, ImapSecurity::None));
-    assert!(matches!(&second.login, MailboxLogin::OAuth2(path) if path.ends_with("secrets/mail")));
+    assert!(matches!(&second.login, MailLogin::OAuth2(path) if path.ends_with("secrets/mail")));
     let smtp = email.smtp.as_ref().unwrap();
     assert_eq!((smtp.port, smtp.security), (465, SmtpSecurity::Tls));
     assert_eq!(smtp.from, "support@example.com");
@@ -480,6 +480,11 @@ fn mail_channels_are_refused_for_what_cannot_work() {
         ("oauth2_token_file = \"secrets/mail\"", "oauth2_token_file = \"secrets/none\""),
         ("server = \"smtps://mail.example.com\"", "server = \"mail.example.com\""),
         ("server = \"smtps://mail.example.com\"", "server = \"smtps://mail.example.com\"\nfrom = \"a@example.com\""),
+        ("server = \"smtps://mail.example.com\"", "server = \"smtps://mail.example.com\"\noauth2_token_file = \"secrets/mail\""),
+        ("server = \"smtps://mail.example.com\"", "server = \"smtps://mail.example.com\"\nusername = \"desk\"\npassword_file = \"secrets/mail\"\noauth2_token_file = \"secrets/mail\""),
+        ("server = \"smtps://mail.example.com\"", "server = \"smtps://mail.example.com\"\nusername = \"desk\"\noauth2_token_file = \"secrets/none\""),
+        ("imap+plain://127.0.0.1:1143\"\nusername = \"old\"\noauth2_token_file = \"secrets/mail\"\nfolder = \"Support\"", "imap://IMAP.example.com\"\nusername = \"support\"\npassword_file = \"secrets/mail\""),
+        ("lmtp = \"unix:../data/lmtp\"", "lmtp = \"unix:../data/lmtp\"\nlargest_megabytes = 26"),
         ("authentication_servers = [\"MX.example.com\"]\n", ""),
         ("authentication_servers = [\"MX.example.com\"]", "authentication_servers = [\"mx example\"]"),
         ("lmtp = \"unix:../data/lmtp\"", "lmtp = \"localhost\""),
@@ -522,7 +527,31 @@ office.toml:66:10 "mail.example.com" does not begin with smtp://, submission:// 
 
 server = "smtps://mail.example.com"
 from = "a@example.com"
-office.toml:67:1 there is no key `from` in [channel.smtp]. There are: server, username, password_file.
+office.toml:67:1 there is no key `from` in [channel.smtp]. There are: server, username, password_file, oauth2_token_file.
+
+server = "smtps://mail.example.com"
+oauth2_token_file = "secrets/mail"
+office.toml:67:21 `oauth2_token_file` needs `username` beside it.
+
+server = "smtps://mail.example.com"
+username = "desk"
+password_file = "secrets/mail"
+oauth2_token_file = "secrets/mail"
+office.toml:68:17 there is `oauth2_token_file` as well: a login has one of the two. Remove the other.
+
+server = "smtps://mail.example.com"
+username = "desk"
+oauth2_token_file = "secrets/none"
+warning: office.toml:68:21 there is no file DIR/secrets/none yet: mail is sent once a token stands in it.
+
+imap://IMAP.example.com"
+username = "support"
+password_file = "secrets/mail"
+office.toml:61:10 this mailbox is read for channel "mail" already (office.toml:57:10). It is read for one: remove the other.
+
+lmtp = "unix:../data/lmtp"
+largest_megabytes = 26
+office.toml:9:21 `largest_megabytes` takes a whole number from 1 to 25, as in largest_megabytes = 25. This is 26.
 
 
 warning: office.toml:43:8 channel "mail" seeks the contact's owner, and no sender is ever verified: name the server that checks mail for you in `authentication_servers`.
