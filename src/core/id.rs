@@ -58,6 +58,8 @@ ids! {
     AttachmentId;
     /// A person on the other side.
     ContactId;
+    /// Something that has happened, as it is told outside.
+    EventId;
     /// One event on its way to one webhook.
     DeliveryId;
 }

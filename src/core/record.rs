@@ -10,7 +10,7 @@ use crate::core::conversation::{
     self, Assignee, AuditRecord, ContactRecord, MessageRecord, PresenceRecord, SeenRecord,
     SessionRecord,
 };
-use crate::core::id::{CallId, ConversationId, DecisionId, LegId, VoicemailId};
+use crate::core::id::{CallId, ConversationId, DecisionId, EventId, LegId, VoicemailId};
 use crate::core::name::{ChannelName, TrunkName, UserName};
 use crate::core::number::PhoneNumber;
 use crate::core::routing::{Decision, Facts, Request};
@@ -48,6 +48,9 @@ pub enum Record {
     Heard(HeardRecord),
     /// A decision with its trace.
     Decision(Box<DecisionRecord>),
+    /// Something has happened that programs elsewhere or people by mail must hear of. It becomes no
+    /// row: it stands in the journal beside what it tells of until it has been handed on.
+    Event(Box<EventRecord>),
     /// A device registered, or renewed.
     Registered(RegistrationRecord),
     /// A registration ended.
@@ -79,6 +82,15 @@ mod conversation_alone {
     ) -> Result<ConversationId, D::Error> {
         Alone::deserialize(deserializer).map(|alone| alone.conversation)
     }
+}
+
+/// An event under the name by which it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The same however often it is told.
+    pub id: EventId,
+    /// What has happened.
+    pub event: conversation::Event,
 }
 
 /// One phone conversation.

@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, mpsc};
 use tracing::{info, warn};
 
+use super::data_directory;
+
 use crate::core::conversation::MessageKind;
 use crate::core::letter::{Letter, Progress, Report};
 use crate::core::name::ChannelName;
+use crate::core::record::EventRecord;
 use crate::core::snapshot::{SmtpSettings, Snapshot};
 use crate::email::{Email, Found, Records, Surroundings, Trust};
 use crate::http::Condition;
 use crate::inbox::Door;
 use crate::notify::{Mailer, Retry, Sending};
-use crate::store::{FoundMessage, MessagePlace, Readers, Sight};
+use crate::store::{FoundMessage, MessagePlace, Places, Readers, Sight};
 
 /// Connections that read for email: a mail at a time for each mailbox, and replies.
 const READERS: u32 = 2;
@@ -79,15 +82,17 @@ struct Posts {
 }
 
 impl Mail {
-    /// Starts email as the configuration in force says.
+    /// Starts email as the configuration in force says. Of `events`, what must be mailed and perhaps
+    /// was not is mailed.
     pub(super) fn start(
         snapshot: &Snapshot,
         door: &Door,
-        database: &Path,
-        data: &Path,
+        places: &Places,
+        events: &[EventRecord],
         mailer: &Mailer,
         (reports, reported): (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     ) -> anyhow::Result<Mail> {
+        let data = data_directory(&snapshot.settings.store);
         let posts = Arc::new(Posts {
             all: mailer.clone(),
             own: Mutex::default(),
@@ -98,10 +103,11 @@ impl Mail {
         let post = Arc::clone(&posts);
         let email = Email::start(Surroundings {
             door: door.clone(),
-            records: records(database),
+            records: records(&places.database),
             post: Arc::new(move |channel, letter| post.queue(channel, &letter)),
             reports: reported,
             directory: data.join("email"),
+            events: events.iter().map(|it| it.event.clone()).collect(),
             trust: Trust::default(),
         })?;
         Ok(Mail { email, posts })

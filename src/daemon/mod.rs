@@ -158,9 +158,10 @@ impl Daemon {
         recovery::restore_users(&mut engine, database)?;
         let (mailer, sending, reports, reported) = email::open_mailer(&data, &snapshot)?;
         let (door, commands) = Door::new(Arc::clone(&snapshot), attachments);
-        let (programs, webhooks) = programs::start(&door, database, &data)?;
+        let events = Store::events(&places)?;
+        let (programs, webhooks) = programs::start(&door, database, &data, &events)?;
         let told = (reports, reported);
-        let mail = Mail::start(&snapshot, &door, database, &data, &mailer, told)?;
+        let mail = Mail::start(&snapshot, &door, &places, &events, &mailer, told)?;
         let conditions = Box::new(mail.conditions());
         let (http, asks) = http::start(
             &options.config,
@@ -178,7 +179,7 @@ impl Daemon {
             sender.clone(),
             door,
             figures,
-        );
+        )?;
         recovery::finish_recordings(&snapshot, &mut engine, &outputs);
         Ok(Daemon {
             config: options.config.clone(),

@@ -11,8 +11,9 @@ use tracing::{error, info, warn};
 use super::resolve;
 use crate::clock;
 use crate::control::Control;
-use crate::core::conversation::{Done, Event, Refusal};
-use crate::core::record::{Notice, Record, VoicemailRecord};
+use crate::core::conversation::{Done, Event, Happening, Refusal};
+use crate::core::id::{EventId, RandomSource};
+use crate::core::record::{EventRecord, Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::{Mono, Wall};
 use crate::engine::{Engine, Input, Output, Status};
@@ -24,6 +25,7 @@ use crate::media::worker::MediaThreads;
 use crate::notify::Mailer;
 use crate::sip::transport::Transport;
 use crate::store::Store;
+use crate::webhook;
 
 /// The edges, as the engine's outputs use them.
 pub(super) struct Outputs {
@@ -39,6 +41,10 @@ pub(super) struct Outputs {
     door: Door,
     figures: Arc<Figures>,
     drained: bool,
+    /// Names of events.
+    random: RandomSource,
+    /// What belongs together and is about to be kept.
+    gathered: Vec<Record>,
 }
 
 impl Outputs {
@@ -55,8 +61,10 @@ impl Outputs {
         inputs: mpsc::Sender<Input>,
         door: Door,
         figures: Arc<Figures>,
-    ) -> Outputs {
-        Outputs {
+    ) -> anyhow::Result<Outputs> {
+        let mut seed = [0u8; 32];
+        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+        Ok(Outputs {
             transport: None,
             control: None,
             media,
@@ -69,7 +77,9 @@ impl Outputs {
             door,
             figures,
             drained: false,
-        }
+            random: RandomSource::from_seed(seed),
+            gathered: Vec::new(),
+        })
     }
 
     pub(super) fn listen(&mut self, transport: Transport) {
@@ -94,6 +104,9 @@ impl Outputs {
     /// Does everything that the engine asks for.
     pub(super) fn perform(&mut self, engine: &mut Engine) {
         while let Some(output) = engine.poll_output() {
+            if !matches!(output, Output::Store(_) | Output::Published(_)) {
+                self.keep_gathered();
+            }
             match output {
                 Output::Send { flow, bytes } => {
                     if let Some(transport) = &self.transport {
@@ -108,7 +121,7 @@ impl Outputs {
                         engine.handle(Input::Media(event), clock::now());
                     }
                 }
-                Output::Store(record) => self.keep(*record),
+                Output::Store(record) => self.gathered.push(*record),
                 Output::PrepareVoicemail { record, limit } => self.prepare(*record, limit),
                 Output::KeepVoicemail(record, notice) => self.keep_voicemail(*record, notice),
                 Output::DiscardVoicemail(mut record) => {
@@ -123,6 +136,14 @@ impl Outputs {
                 Output::Status { question, status } => self.answer(question, status),
                 Output::Drained => self.drained = true,
             }
+        }
+        self.keep_gathered();
+    }
+
+    fn keep_gathered(&mut self) {
+        if !self.gathered.is_empty() {
+            let records = std::mem::take(&mut self.gathered);
+            self.keep_together(records);
         }
     }
 
@@ -158,11 +179,28 @@ impl Outputs {
         }
     }
 
-    fn publish(&self, event: Event) {
+    /// What must reach somebody outside stands in the journal with the change that it tells of: killed
+    /// at any moment, the next start hands it on.
+    fn publish(&mut self, event: Event) {
+        let mut id = None;
+        if self.must_be_told(&event) {
+            let named = EventId(self.random.uuid(event.at));
+            self.gathered.push(Record::Event(Box::new(EventRecord {
+                id: named,
+                event: event.clone(),
+            })));
+            id = Some(named);
+        }
+        self.keep_gathered();
         let door = self.door.clone();
-        if !self.store.then_applied(move || door.publish(event)) {
+        if !self.store.then_applied(move || door.publish_as(id, event)) {
             error!("the disk is too slow for the journal: an event is lost");
         }
+    }
+
+    fn must_be_told(&self, event: &Event) -> bool {
+        matches!(event.what, Happening::MailOwner { .. })
+            || webhook::is_wanted(&self.door.snapshot().webhooks, event)
     }
 
     /// HTTP waits for the answer to this question, whose number no command uses.
@@ -187,8 +225,14 @@ impl Outputs {
 
     /// The store never waits; what it cannot take any more is at least told of.
     pub(super) fn keep(&self, record: Record) {
-        self.figures.record(&record);
-        if !self.store.keep(record) {
+        self.keep_together(vec![record]);
+    }
+
+    fn keep_together(&self, records: Vec<Record>) {
+        for record in &records {
+            self.figures.record(record);
+        }
+        if !self.store.keep_together(records) {
             error!(
                 "the disk is too slow for the journal: {} records are lost",
                 self.store.lost()

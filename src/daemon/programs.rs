@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use crate::core::conversation::Assignee;
+use crate::core::record::EventRecord;
 use crate::customer_agent::{CustomerAgents, History};
 use crate::inbox::Door;
 use crate::store::{MessagePlace, Reader, Readers, Sight};
@@ -33,22 +34,24 @@ impl Programs {
     }
 }
 
-/// Starts both. Nothing that happens from here on is missed by them.
+/// Starts both. Nothing that happens from here on is missed by them, and of `events` those that were
+/// not handed on are told to webhooks.
 pub(super) fn start(
     door: &Door,
     database: &Path,
     data: &Path,
+    events: &[EventRecord],
 ) -> anyhow::Result<(Programs, Webhooks)> {
     let agents = CustomerAgents::start(door, history(database), |text| warn!("{text}"))?;
-    let (webhooks, delivering) =
-        Webhooks::start(
-            door,
-            &data.join("webhooks"),
-            |warning, text| match warning {
-                true => warn!("{text}"),
-                false => info!("{text}"),
-            },
-        )?;
+    let (webhooks, delivering) = Webhooks::start(
+        door,
+        &data.join("webhooks"),
+        events,
+        |warning, text| match warning {
+            true => warn!("{text}"),
+            false => info!("{text}"),
+        },
+    )?;
     let programs = Programs { agents, delivering };
     Ok((programs, webhooks))
 }

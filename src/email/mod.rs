@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use crate::core::conversation::{ConversationRecord, MessageRecord};
+use crate::core::conversation::{ConversationRecord, Event, MessageRecord};
 use crate::core::id::{ConversationId, MessageId, RandomSource};
 use crate::core::letter::{Letter, Progress, Report};
 use crate::core::name::ChannelName;
@@ -118,6 +118,8 @@ pub struct Surroundings {
     pub reports: mpsc::Receiver<Report>,
     /// Where email keeps files of its own.
     pub directory: PathBuf,
+    /// What has happened lately and must be mailed to somebody, done already or not.
+    pub events: Vec<Event>,
     /// Whom TLS trusts.
     pub trust: Trust,
 }
@@ -152,6 +154,7 @@ impl Email {
             post: surroundings.post,
         };
         let (events, reports) = (door.events(), surroundings.reports);
+        let missed = surroundings.events;
         let intake = Intake::new(door.clone(), surroundings.records, key, answered);
         let running = Running {
             door,
@@ -176,7 +179,7 @@ impl Email {
                 runtime.block_on(async {
                     tokio::select! {
                         () = running.run() => {}
-                        () = sending.run(events, reports) => {}
+                        () = sending.run(missed, events, reports) => {}
                         () = stopped.notified() => {}
                     }
                 });

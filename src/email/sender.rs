@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -17,7 +18,8 @@ use super::thread::ThreadKey;
 use super::{ANSWERED, Found, Post, Records};
 use crate::clock;
 use crate::core::conversation::{
-    Author, Command, ConversationRecord, Delivery, Happening, MessageKind, MessageRecord, Outgoing,
+    Author, Command, ConversationRecord, Delivery, Event, Happening, MessageKind, MessageRecord,
+    Outgoing,
 };
 use crate::core::letter::{Letter, Progress, Report};
 use crate::core::name::{ChannelName, UserName};
@@ -26,6 +28,9 @@ use crate::inbox::{Attachments, Door, Published};
 
 /// Octets of the mail that is answered that are read: its header.
 const HEADER_OCTETS: usize = 256 * 1024;
+
+/// How long after a submission its owner is still mailed, where the daemon was stopped just then.
+const LATEST_TO_OWNERS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Sends replies.
 pub(super) struct Sending {
@@ -38,13 +43,24 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Sends until the task is ended. `events` began before what is in the store was looked at.
+    /// Sends until the task is ended. `events` began before what is in the store was looked at;
+    /// `missed` are those of before.
     pub async fn run(
         self,
+        missed: Vec<Event>,
         mut events: tokio::sync::broadcast::Receiver<Published>,
         mut reports: mpsc::Receiver<Report>,
     ) {
         self.catch_up().await;
+        for event in missed {
+            // What was queued is known there for longer than that.
+            let is_late = clock::wall().since(event.at) > LATEST_TO_OWNERS;
+            if let Happening::MailOwner { .. } = event.what
+                && !is_late
+            {
+                self.happened(&event.what).await;
+            }
+        }
         loop {
             tokio::select! {
                 event = events.recv() => match event {

@@ -17,6 +17,7 @@ pub use rates::{HourlyRates, KeyedRate, at_least_one};
 pub use visitor::{VISITOR_COOKIE, Visitor};
 
 use crate::core::conversation::{Command, Done, Event, Refusal, RefusalKind};
+use crate::core::id::EventId;
 use crate::core::snapshot::Snapshot;
 
 /// Commands that may wait for the engine, each of which an edge waits for: beyond it, edges tell
@@ -58,6 +59,8 @@ pub struct Asked {
 pub struct Published {
     /// Its number.
     pub number: u64,
+    /// Its name for those outside, where it is kept until they know of it.
+    pub id: Option<EventId>,
     /// What has happened.
     pub event: Arc<Event>,
 }
@@ -129,12 +132,17 @@ impl Door {
         &self.attachments
     }
 
-    /// Tells everybody who listens. For the daemon.
+    /// Tells everybody who listens of an event that is kept nowhere.
     pub fn publish(&self, event: Event) {
+        self.publish_as(None, event);
+    }
+
+    /// Tells everybody who listens. For the daemon.
+    pub fn publish_as(&self, id: Option<EventId>, event: Event) {
         let number = self.numbered.fetch_add(1, Ordering::Relaxed) + 1;
         let event = Arc::new(event);
         // Nobody listening is no error.
-        let _ = self.events.send(Published { number, event });
+        let _ = self.events.send(Published { number, id, event });
     }
 
     /// Another configuration is in force. For the daemon.

@@ -5,11 +5,14 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::earlier;
-use crate::core::record::Record;
+use crate::core::record::{EventRecord, Record};
 
 /// When a segment is full and the next one begins: large enough to be rare, small enough that what
 /// was applied is soon deleted.
 const SEGMENT_OCTETS: u64 = 16 * 1024 * 1024;
+
+/// How the line of an event begins.
+const EVENT: &[u8] = b"{\"record\":\"event\",";
 
 /// A place in the journal: between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,11 +164,30 @@ pub(super) fn read(
     Ok((records, at, unreadable))
 }
 
-/// Deletes the segments that lie wholly before `applied`.
+/// The events that stand in the journal, in their order. Lines that cannot be read are passed over.
+pub(super) fn events(directory: &Path) -> io::Result<Vec<EventRecord>> {
+    let mut events = Vec::new();
+    for segment in segments(directory)? {
+        let mut lines = BufReader::new(File::open(path_of(directory, segment))?);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            if line.starts_with(EVENT)
+                && let Ok(Record::Event(event)) = serde_json::from_slice(&line)
+            {
+                events.push(*event);
+            }
+            line.clear();
+        }
+    }
+    Ok(events)
+}
+
+/// Deletes the segments that lie wholly before the one before `applied`: an event at the end of that
+/// one may not have been handed on yet.
 pub(super) fn forget_before(directory: &Path, applied: Position) -> io::Result<()> {
     for segment in segments(directory)?
         .into_iter()
-        .filter(|segment| *segment < applied.segment)
+        .filter(|segment| segment.saturating_add(1) < applied.segment)
     {
         fs::remove_file(path_of(directory, segment))?;
     }
@@ -201,7 +223,10 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::conversation::{Event, Happening};
+    use crate::core::id::{ConversationId, EventId};
     use crate::core::name::UserName;
+    use crate::core::time::Wall;
 
     fn gone(contact: &str) -> Record {
         Record::Unregistered {
@@ -257,6 +282,36 @@ mod tests {
         assert_eq!(records.len(), 3);
         assert_eq!(at, journal.end());
         forget_before(directory.path(), at).unwrap();
+        assert_eq!(segments(directory.path()).unwrap(), [1, 2]);
+        let later = Position {
+            segment: 3,
+            offset: 0,
+        };
+        forget_before(directory.path(), later).unwrap();
         assert_eq!(segments(directory.path()).unwrap(), [2]);
+    }
+
+    #[test]
+    fn events_are_found_among_all_else_in_their_order() {
+        let event = |number: u128| EventRecord {
+            id: EventId(uuid::Uuid::from_u128(number)),
+            event: Event {
+                at: Wall::from_seconds(1_800_000_000),
+                inbox: Some("customers".into()),
+                what: Happening::Deleted(ConversationId(uuid::Uuid::from_u128(number))),
+            },
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(directory.path()).unwrap();
+        journal.append(&line(&gone("a"))).unwrap();
+        for number in [7, 3] {
+            let record = Record::Event(Box::new(event(number)));
+            journal.append(&line(&record)).unwrap();
+            journal.append(&line(&gone("b"))).unwrap();
+        }
+        journal
+            .append(b"{\"record\":\"event\",\"id\":7}\n")
+            .unwrap();
+        assert_eq!(events(directory.path()).unwrap(), [event(7), event(3)]);
     }
 }

@@ -119,11 +119,11 @@ impl Journaling {
 
     /// Adds to what is written next.
     fn gather(&mut self, entry: Entry, gathered: &mut Gathered) {
-        if let Some(record) = entry.record
-            && let Err(error) = gathered.add(record)
-        {
-            (self.complain)(format!("a record could not be written down: {error}"));
-            return;
+        for record in entry.records {
+            if let Err(error) = gathered.add(record) {
+                (self.complain)(format!("a record could not be written down: {error}"));
+                return;
+            }
         }
         gathered.then.extend(entry.then);
     }

@@ -17,10 +17,10 @@ use std::time::Duration;
 use super::StoreError;
 use super::applier::Applier;
 use super::awaited::Awaited;
-use super::journal::{Journal, Position};
+use super::journal::{self, Journal, Position};
 use super::journaling::Journaling;
 use crate::core::name::{ChannelName, InboxName};
-use crate::core::record::Record;
+use crate::core::record::{EventRecord, Record};
 
 /// Records that may wait for the journal: some seconds of the busiest hour, while a disk hangs.
 const WAITING: usize = 65_536;
@@ -67,7 +67,8 @@ pub struct Store {
 
 /// On its way to the journal.
 pub(super) struct Entry {
-    pub record: Option<Record>,
+    /// They are written down together.
+    pub records: Vec<Record>,
     pub then: Option<Then>,
 }
 
@@ -151,11 +152,29 @@ impl Store {
         })
     }
 
+    /// The events that stand in the journal, in their order: those that were not handed on when the
+    /// last run ended, and many before them.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn events(places: &Places) -> Result<Vec<EventRecord>, StoreError> {
+        journal::events(&places.journal).map_err(|source| StoreError::Journal {
+            path: places.journal.clone(),
+            source,
+        })
+    }
+
     /// Takes a record in; never waits. Returns false where the disk has hung for so long that there
     /// is no room: the record is lost, and counted.
     pub fn keep(&self, record: Record) -> bool {
+        self.keep_together(vec![record])
+    }
+
+    /// Like [`Store::keep`], for records that belong together: a daemon that is killed leaves all of
+    /// them in the journal, or none.
+    pub fn keep_together(&self, records: Vec<Record>) -> bool {
         self.send(Entry {
-            record: Some(record),
+            records,
             then: None,
         })
     }
@@ -164,7 +183,7 @@ impl Store {
     /// journal.
     pub fn keep_then(&self, record: Record, then: impl FnOnce() + Send + 'static) -> bool {
         self.send(Entry {
-            record: Some(record),
+            records: vec![record],
             then: Some(Then::OnDisk(Box::new(then))),
         })
     }
@@ -173,7 +192,7 @@ impl Store {
     /// journal. Returns false where there is no room: it is not called.
     pub fn then(&self, then: impl FnOnce() + Send + 'static) -> bool {
         self.send(Entry {
-            record: None,
+            records: Vec::new(),
             then: Some(Then::OnDisk(Box::new(then))),
         })
     }
@@ -186,7 +205,7 @@ impl Store {
     pub fn then_applied(&self, then: impl FnOnce() + Send + 'static) -> bool {
         self.awaited.announce();
         let sent = self.send(Entry {
-            record: None,
+            records: Vec::new(),
             then: Some(Then::Readable(Box::new(then))),
         });
         if sent {
@@ -199,10 +218,10 @@ impl Store {
 
     fn send(&self, entry: Entry) -> bool {
         let records = self.records.as_ref();
-        let is_record = entry.record.is_some();
+        let number = u64::try_from(entry.records.len()).unwrap_or(u64::MAX);
         let kept = records.is_some_and(|records| records.try_send(entry).is_ok());
-        if !kept && is_record {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if !kept {
+            self.lost.fetch_add(number, Ordering::Relaxed);
         }
         kept
     }

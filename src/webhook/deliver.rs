@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
@@ -16,7 +17,8 @@ use super::queue::{Delivery, Queue, Waiting, octets};
 use super::schedule::{Action, Burial, Key, Name, Outcome, Policy, Refusal, Schedule};
 use super::{WebhookError, payload};
 use crate::clock;
-use crate::core::id::{DeliveryId, RandomSource};
+use crate::core::id::{DeliveryId, EventId, RandomSource};
+use crate::core::record::EventRecord;
 use crate::core::snapshot::{Snapshot, Webhook};
 use crate::core::time::Mono;
 use crate::inbox::{Door, Published};
@@ -90,12 +92,32 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Takes in what happened before: of `events`, all that came after the last one that was taken in.
+    pub fn catch_up(&self, events: &[EventRecord]) {
+        let last = self.state().queue.taken();
+        let known = events.iter().position(|it| Some(it.id) == last);
+        let begin = known.map_or(0, |place| place.saturating_add(1));
+        let missed = events.get(begin..).unwrap_or_default();
+        let missed = missed.iter().map(|it| Published {
+            number: 0,
+            id: Some(it.id),
+            event: Arc::new(it.event.clone()),
+        });
+        let missed: Vec<Published> = missed.collect();
+        for batch in missed.chunks(BATCH) {
+            self.take_in(batch);
+        }
+    }
+
     /// Puts events on the disk, once for each webhook that wants them.
     fn take_in(&self, events: &[Published]) {
         let mut state = self.state();
         let mut deliveries = Vec::new();
         for published in events {
             state.make_deliveries(published, &mut deliveries, &*self.tell);
+            if let Some(id) = published.id {
+                state.queue.took(id);
+            }
         }
         if let Err(error) = state.queue.write(&deliveries) {
             // Those that are there whole are sent; for the others there is no second place to keep them.
@@ -178,15 +200,20 @@ impl State {
         let Some((name, data)) = payload::told(event) else {
             return;
         };
-        let id = DeliveryId(self.random.uuid(event.at));
+        let id = match published.id {
+            Some(id) => id,
+            None => EventId(self.random.uuid(event.at)),
+        };
         for (webhook, settings) in &self.webhooks {
-            if !payload::wants(settings, event, name) {
+            let key = key_of(id, webhook);
+            // Taken in before a crash that kept us from noting so.
+            if !payload::wants(settings, event, name) || self.queue.knows(key) {
                 continue;
             }
             // Also one that is not taken in has its number, so that the endpoint sees the gap.
             let sequence = self.queue.next_sequence(webhook);
             let delivery = Delivery {
-                id: DeliveryId(self.random.uuid(event.at)),
+                id: key,
                 webhook: webhook.to_string(),
                 sequence,
                 event: name.to_owned(),
@@ -210,6 +237,22 @@ impl State {
             }
         }
     }
+}
+
+/// The key of an event's delivery to a webhook: the same however often it is taken in. It begins with
+/// the event's time, as all identifiers do.
+fn key_of(event: EventId, webhook: &str) -> DeliveryId {
+    const TIME_OCTETS: usize = 6;
+    let mut hash = Sha256::new();
+    hash.update(event.0.as_bytes());
+    hash.update(webhook.as_bytes());
+    let mut octets = *event.0.as_bytes();
+    let own = octets.iter_mut().skip(TIME_OCTETS);
+    for (octet, of_hash) in own.zip(hash.finalize()) {
+        *octet = of_hash;
+    }
+    let key = uuid::Builder::from_bytes(octets).with_version(uuid::Version::SortRand);
+    DeliveryId(key.with_variant(uuid::Variant::RFC4122).into_uuid())
 }
 
 /// What the thread has for itself.

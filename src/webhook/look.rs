@@ -9,7 +9,7 @@ use super::{
     DeadLetters, WaitingDeliveries, WaitingDelivery, WebhookError, WebhookStatus, payload,
 };
 use crate::clock;
-use crate::core::id::DeliveryId;
+use crate::core::id::{DeliveryId, EventId};
 
 /// The name of the event that somebody asks for to see whether it arrives.
 const TEST: &str = "webhook.test";
@@ -123,7 +123,8 @@ impl Shared {
     pub fn test(&self, webhook: &str) -> Result<DeliveryId, WebhookError> {
         let mut state = self.state();
         let now = clock::now();
-        let [event, id] = [(); 2].map(|()| DeliveryId(state.random.uuid(now.wall)));
+        let event = EventId(state.random.uuid(now.wall));
+        let id = DeliveryId(state.random.uuid(now.wall));
         admitted(&mut state, webhook, 0)?;
         let sequence = state.queue.next_sequence(webhook);
         let data = serde_json::json!({ "webhook": webhook });

@@ -17,7 +17,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
+use crate::core::conversation::Event;
 use crate::core::id::DeliveryId;
+use crate::core::record::EventRecord;
+use crate::core::snapshot::Webhook;
 use crate::core::time::Wall;
 use crate::inbox::Door;
 use crate::outgoing::OutgoingError;
@@ -60,6 +63,12 @@ pub enum WebhookError {
         "as much waits for the webhook {0:?} as may wait; try again when its endpoint works and the rest has been sent"
     )]
     Full(String),
+}
+
+/// Whether any of these webhooks is told of an event.
+pub fn is_wanted(webhooks: &[Webhook], event: &Event) -> bool {
+    let name = event.what.name();
+    name.is_some_and(|name| webhooks.iter().any(|it| payload::wants(it, event, name)))
 }
 
 /// How a webhook stands.
@@ -130,7 +139,8 @@ pub struct Delivering {
 
 impl Webhooks {
     /// Opens the queue in `directory`, which is made if need be, and sends what happens from now on,
-    /// to the webhooks that the configuration in force names. `tell` is told of trouble and of its
+    /// to the webhooks that the configuration in force names; and before that, of `events`, which
+    /// happened before, those that were not taken in then. `tell` is told of trouble and of its
     /// end, and whether it is a warning.
     ///
     /// # Errors
@@ -138,9 +148,10 @@ impl Webhooks {
     pub fn start(
         door: &Door,
         directory: &Path,
+        events: &[EventRecord],
         tell: impl Fn(bool, String) + Send + Sync + 'static,
     ) -> Result<(Webhooks, Delivering), WebhookError> {
-        Webhooks::start_with(door, directory, Policy::default(), tell)
+        Webhooks::start_with(door, directory, events, Policy::default(), tell)
     }
 
     /// As [`Webhooks::start`], with other times and bounds.
@@ -150,11 +161,13 @@ impl Webhooks {
     pub fn start_with(
         door: &Door,
         directory: &Path,
+        events: &[EventRecord],
         policy: Policy,
         tell: impl Fn(bool, String) + Send + Sync + 'static,
     ) -> Result<(Webhooks, Delivering), WebhookError> {
         let webhooks = &door.snapshot().webhooks;
         let shared = Shared::open(directory, policy, webhooks, Box::new(tell))?;
+        shared.catch_up(events);
         let shared = Arc::new(shared);
         let deliverer = Deliverer::new(Arc::clone(&shared), door)?;
         let (running, over) = channel();

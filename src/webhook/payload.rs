@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::core::conversation::{
     Attachment, ContactRecord, ConversationRecord, Event, Gone, Happening, MessageRecord,
 };
-use crate::core::id::DeliveryId;
+use crate::core::id::EventId;
 use crate::core::snapshot::Webhook;
 use crate::core::time::Wall;
 
@@ -17,7 +17,7 @@ const LONGEST_TEXT: usize = 50_000;
 /// What is posted: an envelope that is the same for all events.
 #[derive(Serialize)]
 struct Envelope<'a> {
-    id: DeliveryId,
+    id: EventId,
     #[serde(rename = "type")]
     name: &'a str,
     at: Wall,
@@ -26,7 +26,7 @@ struct Envelope<'a> {
 }
 
 /// The body of a delivery. `id` is the event's, the same for all webhooks.
-pub(super) fn body(id: DeliveryId, name: &str, at: Wall, sequence: u64, data: &Value) -> String {
+pub(super) fn body(id: EventId, name: &str, at: Wall, sequence: u64, data: &Value) -> String {
     let envelope = Envelope {
         id,
         name,

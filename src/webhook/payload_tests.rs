@@ -121,7 +121,7 @@ fn nothing_of_the_inside_goes_outside() {
 #[test]
 fn the_envelope_is_json_whatever_is_in_it() {
     let data = serde_json::json!({ "text": "\"},\"type\":\"forged\"\u{2028}\0" });
-    let id = DeliveryId(Uuid::from_u128(9));
+    let id = EventId(Uuid::from_u128(9));
     let text = body(id, "message.added", Wall::from_seconds(0), 3, &data);
     let read: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read["type"], "message.added");

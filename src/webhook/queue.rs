@@ -1,6 +1,7 @@
 //! The queue on the disk. A delivery is a file that never changes, `ID.json`, synced before it
 //! counts; beside it stands how far it has come, `ID.state`, which a crash may lose: then attempts are
-//! counted anew. Dead letters lie in `dead/`. `sequences.json` holds the last number of each webhook.
+//! counted anew. Dead letters lie in `dead/`. `sequences.json` holds the last number of each webhook, and
+//! which event was taken in last.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{Key, Name};
-use crate::core::id::DeliveryId;
+use crate::core::id::{DeliveryId, EventId};
 use crate::core::time::Wall;
 
 /// How long dead letters are kept.
@@ -113,10 +114,21 @@ impl Waiting {
     }
 }
 
+/// How far the queue has come.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Numbers {
+    /// The last number of each webhook.
+    #[serde(default)]
+    sequences: BTreeMap<String, u64>,
+    /// The last event that was taken in.
+    #[serde(default)]
+    taken: Option<EventId>,
+}
+
 /// The directory.
 pub(super) struct Queue {
     directory: PathBuf,
-    sequences: BTreeMap<String, u64>,
+    numbers: Numbers,
     /// Numbers were given out since they were last on the disk.
     numbered: bool,
     dead: BTreeMap<DeliveryId, DeadLetter>,
@@ -131,14 +143,14 @@ impl Queue {
     ) -> io::Result<(Queue, Vec<Waiting>)> {
         let mut queue = Queue {
             directory: directory.to_owned(),
-            sequences: BTreeMap::new(),
+            numbers: Numbers::default(),
             numbered: false,
             dead: BTreeMap::new(),
         };
         fs::create_dir_all(queue.dead_directory())?;
-        queue.sequences = match fs::read(queue.sequences_path()) {
+        queue.numbers = match fs::read(queue.sequences_path()) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Numbers::default(),
             Err(error) => return Err(error),
         };
         for (delivery, progress) in read_all(&queue.dead_directory(), tell)? {
@@ -161,16 +173,39 @@ impl Queue {
     }
 
     fn saw(&mut self, delivery: &Delivery) {
-        let last = self.sequences.entry(delivery.webhook.clone()).or_default();
+        let last = self
+            .numbers
+            .sequences
+            .entry(delivery.webhook.clone())
+            .or_default();
         *last = (*last).max(delivery.sequence);
     }
 
     /// The next number for a webhook.
     pub fn next_sequence(&mut self, webhook: &str) -> u64 {
-        let last = self.sequences.entry(webhook.to_owned()).or_default();
+        let last = self
+            .numbers
+            .sequences
+            .entry(webhook.to_owned())
+            .or_default();
         *last = last.saturating_add(1);
         self.numbered = true;
         *last
+    }
+
+    /// The last event that was taken in.
+    pub fn taken(&self) -> Option<EventId> {
+        self.numbers.taken
+    }
+
+    /// An event was taken in; it is on the disk with the next deliveries.
+    pub fn took(&mut self, event: EventId) {
+        self.numbers.taken = Some(event);
+    }
+
+    /// Whether a delivery of that key waits, or is a dead letter.
+    pub fn knows(&self, id: DeliveryId) -> bool {
+        self.dead.contains_key(&id) || self.path(id).exists()
     }
 
     /// Takes deliveries in, with the numbers that were given out; all of it is on the disk when this
@@ -183,7 +218,7 @@ impl Queue {
             let path = self.path(delivery.id);
             write_whole(&path, &serde_json::to_vec(delivery)?)?;
         }
-        let sequences = serde_json::to_vec(&self.sequences)?;
+        let sequences = serde_json::to_vec(&self.numbers)?;
         write_whole(&self.sequences_path(), &sequences)?;
         sync(&self.directory)?;
         self.numbered = false;

@@ -9,6 +9,7 @@ mod house;
 #[expect(dead_code, reason = "what only tests of notices need")]
 mod mail_server;
 mod oauth2;
+mod owner;
 mod post;
 mod receiving;
 mod replying;

@@ -1,5 +1,6 @@
 //! The whole of it: the real daemon, a visitor's socket, an agent's server and a webhook's receiver.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use futures_util::{SinkExt, StreamExt};
@@ -296,6 +297,48 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
             }
         }
     });
+}
+
+#[test]
+fn what_was_acknowledged_is_told_though_the_daemon_is_killed_in_the_same_moment() {
+    const TIMES: usize = 8;
+    let program = Node::start("chat_completions.mjs", TOKEN);
+    let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
+    let mut house = House::new(
+        &program.url("/v1/chat/completions"),
+        &receiver.url("/events"),
+    );
+    runtime().block_on(async {
+        let mut page = house.page().await;
+        page.say(json!({ "type": "hello", "version": 1 })).await;
+        let visitor = page.hear("welcome").await["visitor"].clone();
+        page.hear("ready").await;
+        for number in 0..TIMES {
+            page.send(&number.to_string(), &format!("Message {number}"))
+                .await;
+            house.daemon.kill();
+            house.daemon.start();
+            page = house.page().await;
+            page.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
+                .await;
+            page.hear("welcome").await;
+        }
+    });
+    // However often an event is told, it has one key.
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    let mut missing: BTreeSet<String> = (0..TIMES).map(|it| format!("Message {it}")).collect();
+    while !missing.is_empty() {
+        let request = receiver.request();
+        let event = request["json"]["id"].as_str().unwrap().to_owned();
+        let key = request["headers"]["ringdesk-delivery"].as_str().unwrap();
+        let before = keys.insert(event, key.to_owned());
+        assert!(before.is_none_or(|before| before == key), "{request}");
+        if request["json"]["type"] == "message.added"
+            && let Some(text) = request["json"]["data"]["message"]["text"].as_str()
+        {
+            missing.remove(text);
+        }
+    }
 }
 
 #[test]

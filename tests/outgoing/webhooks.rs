@@ -1,15 +1,19 @@
 //! Webhooks against a receiver that verifies each request with the code of the documentation.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use ringdesk::core::conversation::{Author, Happening};
+use ringdesk::core::id::{DeliveryId, EventId};
+use ringdesk::core::record::EventRecord;
 use ringdesk::core::snapshot::{Secret, Snapshot, Webhook};
 use ringdesk::inbox::Door;
 use ringdesk::webhook::schedule::Policy;
 use ringdesk::webhook::{DeadLetter, Delivering, Webhooks};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::desk;
 use super::node::Node;
@@ -53,14 +57,25 @@ impl House {
     }
 
     fn open(directory: tempfile::TempDir, policy: Policy, webhooks: Vec<Webhook>) -> House {
+        House::open_after(directory, policy, webhooks, &[])
+    }
+
+    /// One that begins with what the journal has of before.
+    fn open_after(
+        directory: tempfile::TempDir,
+        policy: Policy,
+        webhooks: Vec<Webhook>,
+        events: &[EventRecord],
+    ) -> House {
         let snapshot = desk::snapshot(|snapshot: &mut Snapshot| snapshot.webhooks = webhooks);
         let (door, _) = desk::door(snapshot, directory.path());
         let (sender, told) = channel();
         let queue = directory.path().join("webhooks");
-        let (webhooks, delivering) = Webhooks::start_with(&door, &queue, policy, move |_, text| {
-            let _ = sender.send(text);
-        })
-        .unwrap();
+        let (webhooks, delivering) =
+            Webhooks::start_with(&door, &queue, events, policy, move |_, text| {
+                let _ = sender.send(text);
+            })
+            .unwrap();
         House {
             directory,
             door,
@@ -73,6 +88,13 @@ impl House {
     fn configure(&self, webhooks: Vec<Webhook>) {
         let snapshot = desk::snapshot(|snapshot: &mut Snapshot| snapshot.webhooks = webhooks);
         self.door.adopt(&snapshot);
+    }
+
+    /// Ends, and begins again with what the journal has of before.
+    fn restart_after(mut self, webhooks: Vec<Webhook>, events: &[EventRecord]) -> House {
+        drop(self.delivering.take());
+        let House { directory, .. } = self;
+        House::open_after(directory, hasty(), webhooks, events)
     }
 
     /// Ends, and begins again with this.
@@ -522,6 +544,47 @@ fn the_queue_is_bounded_and_what_is_lost_is_told_and_seen_as_a_gap() {
         .map(|request| request["json"]["sequence"].as_u64().unwrap())
         .collect();
     assert!(numbers.contains(&4) && !numbers.contains(&3), "{numbers:?}");
+}
+
+#[test]
+fn what_the_journal_has_of_before_is_taken_in_once_and_under_one_key() {
+    let mut server = Node::start("webhook_receiver.mjs", SECRET);
+    server.answer(&json!({ "status": 503, "always": true }));
+    let webhooks = vec![
+        webhook("crm", &server.url("/")),
+        webhook("erp", &server.url("/")),
+    ];
+    let events: Vec<EventRecord> = (1..=3)
+        .map(|number| EventRecord {
+            id: EventId(Uuid::from_u128(number)),
+            event: desk::created(number),
+        })
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let house = House::open_after(directory, hasty(), webhooks.clone(), &events[..2]);
+    let keys = |house: &House| -> Vec<DeliveryId> {
+        let waiting = house.webhooks.waiting(None, 0, 10).deliveries;
+        waiting.into_iter().map(|one| one.id).collect()
+    };
+    let before = keys(&house);
+    assert_eq!(
+        before.iter().collect::<BTreeSet<_>>().len(),
+        4,
+        "each webhook has its own"
+    );
+    // The crash kept us from noting how far it had come; then, from one event alone.
+    std::fs::remove_file(house.directory.path().join("webhooks/sequences.json")).unwrap();
+    let house = house.restart_after(webhooks.clone(), &events[..2]);
+    assert_eq!(keys(&house), before);
+    let house = house.restart_after(webhooks.clone(), &events);
+    let after = keys(&house);
+    assert_eq!(after.len(), 6);
+    assert!(before.iter().all(|key| after.contains(key)));
+    server.answer(&json!({ "forget": true }));
+    house.wait_for(|house| (house.waiting_files() == 0).then_some(()));
+    // What was delivered is not told again.
+    let house = house.restart_after(webhooks, &events);
+    assert_eq!(house.waiting_files(), 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What has happened, for those who watch: people's event streams, chat visitors, webhooks, the
 //! sender of mail, customer agents.
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{
     Assignee, Author, ContactRecord, ConversationRecord, MessageRecord, PresenceRecord,
 };
@@ -10,7 +12,7 @@ use crate::core::routing::Decision;
 use crate::core::time::Wall;
 
 /// Something that has happened. Cheap to clone where it is shared behind an `Arc`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When.
     pub at: Wall,
@@ -21,7 +23,8 @@ pub struct Event {
 }
 
 /// What has happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Happening {
     /// `conversation.created`
     Created(Box<ConversationRecord>),
@@ -86,7 +89,8 @@ pub enum Happening {
 }
 
 /// How a message reaches the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outgoing {
     /// By mail: replies in email and form conversations, and in chats whose visitor has left an address and gone.
     Email,

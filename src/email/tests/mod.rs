@@ -11,7 +11,7 @@ mod world;
 use std::time::Duration;
 
 use crate::clock;
-use crate::core::snapshot::{ImapSecurity, Mailbox, MailLogin, Secret};
+use crate::core::snapshot::{ImapSecurity, MailLogin, Mailbox, Secret};
 
 /// How long anything here may take; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);

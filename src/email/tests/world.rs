@@ -132,6 +132,7 @@ impl World {
             }),
             reports: told,
             directory: self.directory.path().join("email"),
+            events: Vec::new(),
             trust: self.trust.clone(),
         });
         self.email = Some(email.unwrap());

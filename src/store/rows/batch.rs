@@ -112,6 +112,8 @@ impl Batch {
             }
             Record::Assignment(assignment) => self.assignments.push((place, assignment)),
             Record::Decision(decision) => self.decisions.push(*decision),
+            // Whoever tells of it reads it from the journal.
+            Record::Event(_) => {}
             Record::Registered(registration) => {
                 let key = (registration.user.to_string(), registration.contact.clone());
                 self.registrations.insert(key, Some(registration));
