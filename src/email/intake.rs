@@ -20,7 +20,14 @@ use crate::core::conversation::{
 use crate::core::hex::hex;
 use crate::core::name::ChannelName;
 use crate::core::snapshot::{ChannelKind, Snapshot};
+use crate::core::text::LARGEST_TEXT;
 use crate::inbox::{AttachmentError, Door, LARGEST_ATTACHMENT};
+
+/// Octets of the field that the envelope's sender is kept in.
+const RETURN_PATH_OCTETS: usize = 400;
+
+/// Octets of text that are handed on, with room below for what could not be read.
+const SHOWN_OCTETS: usize = LARGEST_TEXT - 8 * 1024;
 
 /// A mail, and how it came.
 #[derive(Clone, Debug)]
@@ -85,9 +92,10 @@ impl Intake {
     pub fn largest(&self) -> usize {
         let configured = self.0.door.snapshot().settings.email.largest;
         // A file of that size can be kept.
+        let kept = LARGEST_ATTACHMENT.saturating_sub(RETURN_PATH_OCTETS);
         match configured {
-            0 => LARGEST_ATTACHMENT,
-            octets => octets.min(LARGEST_ATTACHMENT),
+            0 => kept,
+            octets => octets.min(kept),
         }
     }
 
@@ -213,8 +221,16 @@ impl Intake {
                 kept.push(whole.clone());
                 for it in &mail.attachments {
                     let id = it.content_id.as_deref();
-                    let file = files.store(&it.name, &it.content_type, id, &it.octets)?;
-                    kept.push(file);
+                    match files.store(&it.name, &it.content_type, id, &it.octets) {
+                        Ok(file) => kept.push(file),
+                        // Decoding made it larger than what the mail was; it is in there whole.
+                        Err(AttachmentError::TooLarge { name, .. }) => {
+                            let problem =
+                                format!("the file {name} is too large to stand by itself");
+                            mail.problems.push(problem);
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 Ok::<_, AttachmentError>(whole)
             })();
@@ -267,10 +283,15 @@ impl Intake {
                 Trail::Conversation(id) => (self.0.records.conversation)(id).await,
                 Trail::MessageId(id) => {
                     let found = (self.0.records.message)(None, id).await;
-                    found.map(|found| found.map(|it| it.conversation))
+                    // Forms and chats name their messages too, and what they call them is no secret.
+                    let by_mail = found.map(|it| it.filter(|it| it.message.raw.is_some()));
+                    by_mail.map(|found| found.map(|it| it.conversation))
                 }
             };
-            if let Some(found) = found.map_err(NotTaken::Later)? {
+            // The channel may have left the configuration, and the mail has one of its own.
+            let snapshot = self.0.door.snapshot();
+            let found = found.map_err(NotTaken::Later)?;
+            if let Some(found) = found.filter(|it| snapshot.channel(&it.channel).is_some()) {
                 return Ok(Some(Box::new(found)));
             }
         }
@@ -284,13 +305,14 @@ impl Intake {
         };
         let ours = bounce.message_id.as_ref();
         let ours = ours.and_then(|id| self.0.key.message_of(id));
-        let Some((_, id)) = ours.filter(|_| bounce.delivery == Reported::Failed) else {
+        let Some((conversation, id)) = ours.filter(|_| bounce.delivery == Reported::Failed) else {
             return;
         };
         let Ok(Some(sent)) = (self.0.records.message_of)(id).await else {
             return;
         };
-        if sent.message.kind != MessageKind::Sent {
+        // The token is of a conversation: who has one says nothing of the mails of others.
+        if sent.message.kind != MessageKind::Sent || sent.conversation.id != conversation {
             return;
         }
         let words = bounce.sentence.clone().or_else(|| bounce.status.clone());
@@ -410,8 +432,13 @@ fn text_of(mail: &ReceivedMail) -> String {
         }
         let _ = write!(text, "\n{}", forwarded.text);
     }
-    if !mail.problems.is_empty() {
-        let problems = mail.problems.join("; ");
+    let mut problems = mail.problems.clone();
+    if text.len() > SHOWN_OCTETS {
+        text = message::beginning(&text, SHOWN_OCTETS).to_owned();
+        problems.push("all of its text is too long to be shown".to_owned());
+    }
+    if !problems.is_empty() {
+        let problems = message::one_line(&problems.join("; "), 2_000);
         let _ = write!(
             text,
             "\n\n[This mail is not shown as its sender meant it: {problems}. It is kept as it came.]"

@@ -114,11 +114,6 @@ impl Sending {
     }
 
     async fn send(&self, conversation: &ConversationRecord, message: &MessageRecord) {
-        if let Err(words) = self.may_send(conversation, message) {
-            self.deliver(conversation, message, Delivery::Failed(words))
-                .await;
-            return;
-        }
         let snapshot = self.door.snapshot();
         let (channel, sender) = match sender_of(&snapshot, conversation) {
             Ok(found) => found,
@@ -140,6 +135,11 @@ impl Sending {
                 return;
             }
         };
+        if let Err(words) = self.may_send(conversation, message, &letter) {
+            self.deliver(conversation, message, Delivery::Failed(words))
+                .await;
+            return;
+        }
         let delivery = match self.queue(channel, letter).await {
             Ok(Progress::Waiting) => return,
             // It was queued before a stop, and the report of it was lost.
@@ -156,27 +156,28 @@ impl Sending {
         self.deliver(conversation, message, delivery).await;
     }
 
-    /// An automatic reply goes to nobody twice a day. Who gets one is on the disk before it is queued.
+    /// An automatic reply goes to nobody twice a day: neither for one sender, nor to one address, which
+    /// many senders may ask for. Who gets one is on the disk before it is queued.
     fn may_send(
         &self,
         conversation: &ConversationRecord,
         message: &MessageRecord,
+        letter: &Letter,
     ) -> Result<(), String> {
-        let Some(address) = &conversation.contact_address else {
-            return Ok(());
-        };
         if message.author != Author::Automatic {
             return Ok(());
         }
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = message.id.to_string();
-        if let Err(reason) = answered.note_once(address, &mark, clock::wall()) {
-            info!(
-                "no automatic reply to {}: {}",
-                one_line(address, 320),
-                reason.words()
-            );
-            return Err(format!("no automatic reply: {}", reason.words()));
+        for address in letter.to.iter().chain(&conversation.contact_address) {
+            if let Err(reason) = answered.note_once(address, &mark, clock::wall()) {
+                info!(
+                    "no automatic reply to {}: {}",
+                    one_line(address, 320),
+                    reason.words()
+                );
+                return Err(format!("no automatic reply: {}", reason.words()));
+            }
         }
         match self.kept.write(ANSWERED, &*answered) {
             Ok(()) => Ok(()),

@@ -107,7 +107,7 @@ impl ThreadKey {
 
     /// The conversation and the message of an identifier of ours.
     pub fn message_of(&self, id: &str) -> Option<(ConversationId, MessageId)> {
-        let conversation = self.within(id, "c.")?;
+        let conversation = self.within(id, "c.").filter(|_| id.starts_with("c."))?;
         let (local, _) = id.split_once('@')?;
         let (_, message) = local.rsplit_once('.')?;
         Some((conversation, message.parse().ok()?))

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use super::measured::Measured;
 use crate::core::snapshot::{ImapSecurity, MailLogin, Mailbox};
 use crate::email::Trust;
 use crate::email::message::one_line;
@@ -53,11 +54,13 @@ pub(super) enum Problem {
     )]
     NoStartTls(String, async_imap::error::Error),
     #[error(
-        "the login of {0} was refused: {1}. Check the user name and password; providers with two steps of sign-in want an app password."
+        "the login of {0} was refused: {said}. Check the user name and password; providers with two steps of sign-in want an app password."
+        , said = said(.1)
     )]
     Login(String, async_imap::error::Error),
     #[error(
-        "the OAuth2 login of {0} was refused: {1}. Check that the token file holds a valid access token with the right to read mail; what renews it may have stopped."
+        "the OAuth2 login of {0} was refused: {said}. Check that the token file holds a valid access token with the right to read mail; what renews it may have stopped."
+        , said = said(.1)
     )]
     Token(String, async_imap::error::Error),
     #[error(
@@ -74,6 +77,8 @@ pub(super) enum Problem {
     NoUidValidity(String),
     #[error("the connection ended: {0}")]
     Ended(async_imap::error::Error),
+    #[error("the server sent what is no IMAP. Check that nothing else listens at that port.")]
+    Unreadable,
     #[error("the server did not answer within {0} s")]
     Stuck(u64),
     #[error("mail cannot be taken in: {0}")]
@@ -82,8 +87,26 @@ pub(super) enum Problem {
 
 impl From<async_imap::error::Error> for Problem {
     fn from(error: async_imap::error::Error) -> Problem {
-        Problem::Ended(error)
+        match &error {
+            // The library's words hold all that was sent, which may be a mail.
+            async_imap::error::Error::Io(error) if error.to_string().contains(UNREADABLE) => {
+                Problem::Unreadable
+            }
+            async_imap::error::Error::Parse(_) => Problem::Unreadable,
+            _ => Problem::Ended(error),
+        }
     }
+}
+
+/// What the library says of octets that are no IMAP, before it shows them.
+const UNREADABLE: &str = "during parsing of";
+
+/// The server's own words in a refusal.
+fn said(error: &async_imap::error::Error) -> String {
+    let words = error.to_string();
+    let own = words.split_once("info: Some(\"");
+    let own = own.map_or(words.as_str(), |(_, own)| own.trim_end_matches("\")"));
+    one_line(own.trim_end_matches('.'), 300)
 }
 
 /// Connects and logs in.
@@ -114,7 +137,7 @@ async fn greeted(mailbox: &Mailbox, trust: &Trust) -> Result<Client<Box<dyn Stre
             Ok(client)
         }
         ImapSecurity::StartTls => {
-            let mut client = Client::new(stream);
+            let mut client = Client::new(Measured::new(stream));
             greeting(&mut client, host).await?;
             client
                 .run_command_and_check_ok("STARTTLS", None)
@@ -122,11 +145,11 @@ async fn greeted(mailbox: &Mailbox, trust: &Trust) -> Result<Client<Box<dyn Stre
                 .map_err(|error| Problem::NoStartTls(host.to_owned(), error))?;
             // What the other side sent ahead of the encryption is dropped with the client.
             Ok(Client::new(
-                encrypted(client.into_inner(), bare, trust).await?,
+                encrypted(client.into_inner().into_inner(), bare, trust).await?,
             ))
         }
         ImapSecurity::None => {
-            let stream: Box<dyn Stream> = Box::new(stream);
+            let stream: Box<dyn Stream> = Box::new(Measured::new(stream));
             let mut client = Client::new(stream);
             greeting(&mut client, host).await?;
             Ok(client)
@@ -136,7 +159,8 @@ async fn greeted(mailbox: &Mailbox, trust: &Trust) -> Result<Client<Box<dyn Stre
 
 async fn greeting<T: Stream>(client: &mut Client<T>, host: &str) -> Result<(), Problem> {
     let response = client.read_response().await;
-    let response = response.map_err(|error| Problem::Ended(error.into()))?;
+    let response =
+        response.map_err(|error| Problem::from(async_imap::error::Error::from(error)))?;
     let Some(response) = response else {
         return Err(Problem::Ended(async_imap::error::Error::ConnectionLost));
     };
@@ -170,7 +194,7 @@ async fn encrypted(
     let config = trust.client_config().map_err(failed)?;
     let connector = TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await.map_err(failed)?;
-    Ok(Box::new(stream))
+    Ok(Box::new(Measured::new(stream)))
 }
 
 fn advice(error: &io::Error) -> &'static str {

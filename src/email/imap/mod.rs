@@ -8,6 +8,7 @@
 
 mod connection;
 mod folder;
+mod measured;
 mod told;
 
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address, ContentType, HeaderValue};
 
-use super::names::one_line;
+use super::names::{beginning, one_line};
 use super::{MESSAGE_ID_OCTETS, Party};
 use crate::core::time::Wall;
 
@@ -192,14 +192,16 @@ pub(crate) fn ids_of(value: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for (place, _) in value.match_indices('<') {
         let rest = value.get(place.saturating_add(1)..).unwrap_or_default();
-        let Some((id, _)) = rest.split_once('>') else {
-            break;
+        // A field of nothing but signs would be read over and over otherwise.
+        let near = beginning(rest, MESSAGE_ID_OCTETS.saturating_mul(2));
+        let Some((id, _)) = near.split_once('>').filter(|(id, _)| !id.contains('<')) else {
+            continue;
         };
         // An identifier that was folded in its middle is one nevertheless.
         let id: String = id.split_ascii_whitespace().collect();
         if !id.is_empty()
             && id.len() <= MESSAGE_ID_OCTETS
-            && !id.contains(['<', ','])
+            && !id.contains(',')
             && id.chars().all(|c| !c.is_control())
         {
             ids.push(id);

@@ -12,6 +12,9 @@ use crate::core::text::escape_html;
 /// Octets of HTML that are made safe; the text beside it shows the rest.
 const HTML_OCTETS: usize = 500_000;
 
+/// Octets of one character reference without its `&`: `thetasym;` and the like, and numbers.
+const REFERENCE_OCTETS: usize = 11;
+
 /// Octets of one link that are kept.
 const LINK_OCTETS: usize = 4_000;
 
@@ -300,12 +303,16 @@ fn unescaped(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        match after.split_once(';') {
-            Some((name, tail)) if name.len() <= 10 && reference(name).is_some() => {
-                out.extend(reference(name));
-                rest = tail;
+        let name = beginning(after, REFERENCE_OCTETS).split_once(';');
+        let found = name.and_then(|(name, _)| Some((name, reference(name)?)));
+        match found {
+            Some((name, c)) => {
+                out.push(c);
+                rest = after
+                    .get(name.len().saturating_add(1)..)
+                    .unwrap_or_default();
             }
-            Some(_) | None => {
+            None => {
                 out.push('&');
                 rest = after;
             }

@@ -18,6 +18,7 @@ use crate::core::time::Wall;
 use fields::Fields;
 
 pub use html::{Remote, sanitise};
+pub(crate) use names::beginning;
 pub use names::{file_name, one_line};
 
 /// Octets of a message's identifier: a line of mail holds 998.

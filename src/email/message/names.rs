@@ -50,7 +50,7 @@ pub fn file_name(text: &str) -> Option<String> {
 }
 
 /// The beginning of a text, of at most so many octets, cut between characters.
-pub(super) fn beginning(text: &str, octets: usize) -> &str {
+pub(crate) fn beginning(text: &str, octets: usize) -> &str {
     let mut end = octets.min(text.len());
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);

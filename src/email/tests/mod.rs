@@ -2,7 +2,9 @@
 
 #[expect(dead_code, reason = "what only tests of the daemon need")]
 mod dovecot;
+mod hostile;
 mod imap;
+mod imap_server;
 mod lmtp;
 mod replies;
 mod script;
@@ -14,7 +16,7 @@ use crate::clock;
 use crate::core::snapshot::{ImapSecurity, MailLogin, Mailbox, Secret};
 
 /// How long anything here may take; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `found` finds something.
 fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
