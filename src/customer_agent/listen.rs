@@ -320,7 +320,7 @@ impl Course {
 async fn replied(door: &Door, command: Command) -> Replied {
     match door.ask(command).await {
         Ok(Done::Conversation { message, .. }) => Replied::Done(message),
-        Ok(Done::Contact(_) | Done::Nothing) => Replied::Done(None),
+        Ok(Done::Repeated(_) | Done::Contact(_) | Done::Nothing) => Replied::Done(None),
         Err(refusal) if refusal.kind == RefusalKind::Busy => Replied::Busy,
         Err(refusal) => Replied::Refused(refusal.text),
     }

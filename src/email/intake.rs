@@ -137,7 +137,12 @@ impl Intake {
                 repeated: false, ..
             }) => Ok(()),
             // It was taken in meanwhile: these files are nobody's.
-            Ok(Done::Conversation { repeated: true, .. } | Done::Contact(_) | Done::Nothing) => {
+            Ok(
+                Done::Conversation { repeated: true, .. }
+                | Done::Repeated(_)
+                | Done::Contact(_)
+                | Done::Nothing,
+            ) => {
                 self.discard(stored).await;
                 Ok(())
             }

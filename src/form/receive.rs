@@ -244,6 +244,7 @@ impl Context<'_> {
                 repeated,
                 ..
             }) => (conversation.id, repeated),
+            Ok(Done::Repeated(message)) => (message.conversation, true),
             Ok(Done::Contact(_) | Done::Nothing) => return Err(FormError::Broken),
             Err(refusal) => {
                 self.discard(attachments).await;

@@ -23,7 +23,7 @@ use super::body::Asked;
 use super::routes::Routes;
 use super::views::{ContactView, ConversationView, MessageView, PresenceView};
 use super::{App, Asker, HttpError, Needs};
-use crate::core::conversation::{Event, Happening};
+use crate::core::conversation::{Event, Happening, SeenRecord};
 use crate::core::hex::hex;
 use crate::core::name::InboxName;
 use crate::core::snapshot::Scope;
@@ -296,7 +296,7 @@ fn data(at: Wall, event: &Event) -> Value {
             "at": at,
             "conversation": { "id": conversation, "inbox": inbox },
             "user": user,
-            "until": until,
+            "until": (*until != SeenRecord::NOTHING).then_some(until),
         }),
         Happening::Typing {
             conversation,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::core::conversation::{
     Attachment, ContactRecord, ConversationRecord, Event, Gone, Happening, MessageRecord,
+    SeenRecord,
 };
 use crate::core::id::EventId;
 use crate::core::snapshot::Webhook;
@@ -89,7 +90,11 @@ pub(super) fn told(event: &Event) -> Option<(&'static str, Value)> {
             conversation,
             user,
             at,
-        } => json!({ "conversation": { "id": conversation }, "user": user, "at": at }),
+        } => json!({
+            "conversation": { "id": conversation },
+            "user": user,
+            "at": (*at != SeenRecord::NOTHING).then_some(at),
+        }),
         Happening::Typing {
             conversation,
             author,

@@ -209,6 +209,7 @@ async fn nothing_leaks_across_inboxes_in_lists_search_or_by_identifier() {
                 json!({ "status": "closed" }),
             ),
             (Method::POST, "/seen".to_owned(), json!({})),
+            (Method::DELETE, "/seen".to_owned(), json!({})),
             (Method::POST, "/typing".to_owned(), json!({})),
             (Method::DELETE, String::new(), json!({})),
         ] {

@@ -172,6 +172,8 @@ async fn a_conversation_is_given_closed_reopened_and_deleted() {
         204
     );
     assert_eq!(anna.get(&path).await.json().await["unread"], false);
+    assert_eq!(anna.delete(&format!("{path}/seen")).await.status, 204);
+    assert_eq!(anna.get(&path).await.json().await["unread"], true);
 
     assert_eq!(anna.delete(&path).await.status, 204);
     assert_eq!(anna.get(&path).await.reason().0, 404);

@@ -127,6 +127,16 @@ async fn a_voicemail_is_listed_heard_in_parts_given_and_deleted_by_who_sees_it()
         .flat_map(|day| walk(&day.unwrap().path()))
         .collect();
     assert!(files.is_empty(), "{files:?}");
+    let conversation = voicemail["conversation"].as_str().unwrap();
+    let messages = format!("/api/v1/conversations/{conversation}/messages");
+    let messages = anna.get(&messages).await.json().await;
+    let messages = messages["items"].as_array().unwrap();
+    let call = messages.iter().find(|one| one["kind"] == "voicemail");
+    assert_eq!(call.unwrap()["voicemail"], json!(null), "it points nowhere");
+    let told = messages.iter().any(|one| {
+        one["text"] == "anna deleted the voicemail." && one["author"]["user"] == "anna"
+    });
+    assert!(told, "{messages:?}");
 }
 
 fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {

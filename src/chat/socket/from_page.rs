@@ -265,13 +265,19 @@ impl Visit {
             .door
             .ask(Command::Arrived(Box::new(arrival)))
             .await?;
-        let Done::Conversation {
-            conversation,
-            message,
-            ..
-        } = done
-        else {
-            return Ok(Arrived::default());
+        let (conversation, message) = match done {
+            Done::Conversation {
+                conversation,
+                message,
+                ..
+            } => (conversation, message),
+            Done::Repeated(message) => {
+                return Ok(Arrived {
+                    message: Some(message),
+                    begun: None,
+                });
+            }
+            Done::Contact(_) | Done::Nothing => return Ok(Arrived::default()),
         };
         let id = conversation.id;
         let begun = (self.room != Some(id)).then_some(id);

@@ -11,6 +11,7 @@ use super::record::{
 use crate::core::id::{ContactId, ConversationId};
 use crate::core::name::{AgentName, ChannelName, UserName};
 use crate::core::number::PhoneNumber;
+use crate::core::record::VoicemailRecord;
 use crate::core::routing::Presence;
 use crate::core::time::Wall;
 
@@ -85,6 +86,22 @@ pub enum Command {
         user: UserName,
         /// Until when.
         at: Wall,
+    },
+    /// Somebody marks a conversation as not read.
+    Unseen {
+        /// What.
+        conversation: ConversationId,
+        /// Who.
+        user: UserName,
+    },
+    /// Somebody has deleted a voicemail, with its recording.
+    VoicemailDeleted {
+        /// The voicemail as it is kept.
+        voicemail: Box<VoicemailRecord>,
+        /// The message that it is in, as it is kept; `None`: there is none.
+        message: Option<Box<MessageRecord>>,
+        /// Who.
+        by: Actor,
     },
     /// A message to the other side has come further.
     DeliveryChanged {
@@ -236,6 +253,9 @@ pub enum Done {
         /// True where the same message had been taken in before.
         repeated: bool,
     },
+    /// The same message had been taken in before, into a conversation that is closed, deleted, or not
+    /// in memory any more. Of the message its key, its conversation, its time and its name are known.
+    Repeated(Box<MessageRecord>),
     /// The contact as it is now.
     Contact(Box<ContactRecord>),
     /// Nothing to tell.

@@ -298,8 +298,13 @@ pub struct SeenRecord {
     pub conversation: ConversationId,
     /// Who.
     pub user: UserName,
-    /// Until when everything is read.
+    /// Until when everything is read; [`SeenRecord::NOTHING`]: no more.
     pub at: Wall,
+}
+
+impl SeenRecord {
+    /// Nothing is read: the conversation was marked as not read.
+    pub const NOTHING: Wall = Wall::from_seconds(0);
 }
 
 /// A person who has signed in.

@@ -38,6 +38,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .add(write, routes!(set_status))
         .add(write, routes!(delete))
         .add(read.person(), routes!(seen))
+        .add(read.person(), routes!(unseen))
         .add(write.person(), routes!(typing))
 }
 
@@ -441,6 +442,8 @@ impl Answer {
                 conversation: ConversationView::of(&conversation),
                 message: message.as_deref().map(MessageView::of),
             }),
+            // It was taken in, and was deleted since.
+            Done::Repeated(_) => Err(HttpError::NotFound("conversation")),
             Done::Contact(_) | Done::Nothing => Err(HttpError::Broken(
                 "a command of a conversation came to something else".to_owned(),
             )),
@@ -577,6 +580,24 @@ async fn seen(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Marks a conversation as not read by you.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/seen", tag = "conversations", params(("id" = String, Path)), responses(
+    (status = 204, description = "Marked"), (status = 404, body = Problem),
+))]
+async fn unseen(
+    State(app): State<App>,
+    asker: Asker,
+    At(id): At<ConversationId>,
+) -> Result<StatusCode, HttpError> {
+    recall(&app, &asker, id).await?;
+    let command = Command::Unseen {
+        conversation: id,
+        user: asker.person()?.clone(),
+    };
+    app.services.door.ask(command).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Tells that you are writing just now.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/typing", tag = "conversations", params(("id" = String, Path)), responses(
     (status = 204, description = "Told"), (status = 404, body = Problem),
@@ -608,7 +629,7 @@ pub(super) async fn seen_conversation(
 
 /// The conversation, if the asker sees it; the engine has it in memory afterwards, also where it is
 /// closed.
-async fn recall(
+pub(super) async fn recall(
     app: &App,
     asker: &Asker,
     id: ConversationId,

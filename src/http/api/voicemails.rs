@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::conversations::{Answer, give, seen_conversation};
+use super::conversations::{Answer, give, recall};
 use super::page::{Listed, parse, place};
 use crate::clock;
-use crate::core::conversation::Assignee;
+use crate::core::conversation::{Assignee, Command};
 use crate::core::conversation::permission::{Act, may};
-use crate::core::id::VoicemailId;
-use crate::core::record::{HeardRecord, Record, VoicemailRecord};
+use crate::core::id::{MessageId, VoicemailId};
+use crate::core::record::{HeardRecord, Record};
 use crate::core::snapshot::Scope;
 use crate::core::time::Wall;
 use crate::http::body::{Asked, At, Read};
@@ -224,7 +224,7 @@ async fn assign(
         .map(Json)
 }
 
-/// Deletes a voicemail with its recording. The call stays in its conversation.
+/// Deletes a voicemail with its recording. The call stays in its conversation, which says who did it.
 #[utoipa::path(delete, path = "/api/v1/voicemails/{id}", tag = "voicemails", params(("id" = String, Path)), responses(
     (status = 204, description = "Deleted"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
 ))]
@@ -235,18 +235,22 @@ async fn delete(
 ) -> Result<StatusCode, HttpError> {
     let found = seen(&app, &asker, id).await?.voicemail;
     let snapshot = app.services.door.snapshot();
-    let conversation = seen_conversation(&app, &asker, found.conversation).await?;
+    let conversation = recall(&app, &asker, found.conversation).await?;
     may(&snapshot, &asker.actor(), &conversation, Act::Delete)?;
     if found.seconds.is_none() {
         return Err(HttpError::Conflict(
             "The caller is speaking still. Come back when it is recorded.".to_owned(),
         ));
     }
-    let gone = VoicemailRecord {
-        kept: false,
-        ..found.clone()
+    let sight = asker.sight(&snapshot);
+    let message = MessageId(found.call.0);
+    let message = app.services.readers.message(&sight, message).await?;
+    let command = Command::VoicemailDeleted {
+        voicemail: Box::new(found.clone()),
+        message: message.map(|found| Box::new(found.message)),
+        by: asker.actor(),
     };
-    app.services.keep_and_wait(Record::Voicemail(gone)).await?;
+    app.services.door.ask(command).await?;
     let audio = snapshot.settings.store.audio.join(&found.file);
     app.blocking(move |_| {
         for file in [audio.with_extension("json"), audio] {

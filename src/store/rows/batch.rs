@@ -96,7 +96,8 @@ impl Batch {
             Record::Seen(seen) => {
                 let key = (seen.user.clone(), seen.conversation);
                 let latest = self.seen.get(&key);
-                if latest.is_none_or(|latest| latest.at < seen.at) {
+                let goes_on = |latest: &SeenRecord| latest.at < seen.at;
+                if latest.is_none_or(goes_on) || seen.at == SeenRecord::NOTHING {
                     self.seen.insert(key, seen);
                 }
             }

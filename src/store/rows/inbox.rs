@@ -217,7 +217,7 @@ pub(super) fn presence(rows: &[&PresenceRecord]) -> QueryBuilder<Sqlite> {
     statement
 }
 
-/// How far users have read, which only goes on.
+/// How far users have read, which goes on, or begins anew.
 pub(super) fn seen(rows: &[&SeenRecord]) -> QueryBuilder<Sqlite> {
     let mut statement = inserting("seen", &["user_name", "conversation", "at"]);
     statement.push_values(rows, |mut row, seen| {
@@ -227,8 +227,9 @@ pub(super) fn seen(rows: &[&SeenRecord]) -> QueryBuilder<Sqlite> {
     });
     statement.push(
         " ON CONFLICT (user_name, conversation) DO UPDATE SET at = excluded.at
-         WHERE excluded.at > seen.at",
+         WHERE excluded.at > seen.at OR excluded.at = ",
     );
+    statement.push_bind(SeenRecord::NOTHING.to_string());
     statement
 }
 

@@ -235,6 +235,13 @@ fn a_conversation_is_unread_until_its_last_message_was_seen() {
             at: second(at),
         })
     };
+    let not_read = || {
+        Record::Seen(SeenRecord {
+            conversation: conversation_id(5),
+            user: "anna".into(),
+            at: SeenRecord::NOTHING,
+        })
+    };
     let anna = UserName::from("anna");
     for (records, unread) in [
         (vec![], true),
@@ -242,6 +249,9 @@ fn a_conversation_is_unread_until_its_last_message_was_seen() {
         (vec![seen(5)], false),
         // What was read stays read, whatever an older window says.
         (vec![seen(5), seen(3)], false),
+        // But it can be marked as not read, and be read again.
+        (vec![seen(5), not_read()], true),
+        (vec![seen(5), not_read(), seen(5)], false),
     ] {
         let kept = Kept::of([item(conversation(5))].into_iter().chain(records));
         let asked =

@@ -95,12 +95,12 @@ impl Conversations {
         let name = message.external_id.as_deref()?;
         let taken_in = self.taken_in(&channel.name, name)?;
         let id = taken_in.conversation;
-        if !self.held.contains_key(&id) {
-            return Some(Reply::Nothing);
-        }
         let mut known = self.blank(id, MessageKind::Received, Author::Contact, taken_in.at);
         known.id = taken_in.message;
         known.external_id = Some(name.to_owned());
+        if !self.held.contains_key(&id) {
+            return Some(Reply::Repeated(Box::new(known)));
+        }
         Some(Reply::Conversation {
             id,
             message: Some(Box::new(known)),

@@ -436,7 +436,7 @@ impl Conversations {
         }
     }
 
-    fn message_changed(&mut self, message: MessageRecord, now: Now) {
+    pub(super) fn message_changed(&mut self, message: MessageRecord, now: Now) {
         let message = Box::new(message);
         self.actions
             .push_back(Action::Store(Box::new(Record::Message(message.clone()))));

@@ -151,6 +151,7 @@ enum Reply {
         message: Option<Box<MessageRecord>>,
         repeated: bool,
     },
+    Repeated(Box<MessageRecord>),
     Contact(Box<ContactRecord>),
     Nothing,
 }
@@ -296,6 +297,7 @@ impl Conversations {
                 message,
                 repeated,
             },
+            Reply::Repeated(message) => Done::Repeated(message),
             Reply::Contact(contact) => Done::Contact(contact),
             Reply::Nothing => Done::Nothing,
         })

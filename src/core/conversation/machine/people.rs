@@ -8,11 +8,11 @@ use crate::core::conversation::permission::{
     Act, may, may_change_contacts, may_set_presence, not_found,
 };
 use crate::core::conversation::record::{
-    Assignee, Author, ConversationRecord, Delivery, MessageKind, SeenRecord, Status,
+    Assignee, Author, ConversationRecord, Delivery, MessageKind, MessageRecord, SeenRecord, Status,
 };
 use crate::core::id::ConversationId;
 use crate::core::name::{AgentName, UserName};
-use crate::core::record::{AssignmentRecord, Record};
+use crate::core::record::{AssignmentRecord, Record, VoicemailRecord};
 use crate::core::snapshot::{Kind, Snapshot};
 use crate::core::time::{Now, Wall};
 
@@ -54,7 +54,16 @@ impl Conversations {
                 conversation,
                 user,
                 at,
-            } => self.seen(conversation, user, at, snapshot, now),
+                // What has not been written yet cannot have been read.
+            } => self.seen(conversation, user, at.min(now.wall), snapshot, now),
+            Command::Unseen { conversation, user } => {
+                self.seen(conversation, user, SeenRecord::NOTHING, snapshot, now)
+            }
+            Command::VoicemailDeleted {
+                voicemail,
+                message,
+                by,
+            } => self.voicemail_deleted(*voicemail, message, &by, snapshot, now),
             Command::DeliveryChanged { message, delivery } => {
                 self.delivery_changed(*message, delivery, snapshot, now)
             }
@@ -329,8 +338,6 @@ impl Conversations {
     ) -> Result<Reply, Refusal> {
         let by = Actor::User(user.clone());
         let inbox = self.allowed(id, &by, Act::See, snapshot)?.inbox.clone();
-        // What has not been written yet cannot have been read.
-        let at = at.min(now.wall);
         self.store(Record::Seen(SeenRecord {
             conversation: id,
             user: user.clone(),
@@ -366,6 +373,35 @@ impl Conversations {
         };
         self.publish(inbox, what, now.wall);
         Ok(Reply::Nothing)
+    }
+
+    /// A voicemail and its recording are deleted: the call stays, and the conversation says who did it.
+    fn voicemail_deleted(
+        &mut self,
+        voicemail: VoicemailRecord,
+        message: Option<Box<MessageRecord>>,
+        by: &Actor,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Reply, Refusal> {
+        let id = voicemail.conversation;
+        self.allowed(id, by, Act::Delete, snapshot)?;
+        self.store(Record::Voicemail(VoicemailRecord {
+            kept: false,
+            ..voicemail
+        }));
+        let held = message.filter(|message| message.conversation == id);
+        if let Some(mut message) = held.filter(|message| message.voicemail.is_some()) {
+            message.voicemail = None;
+            self.message_changed(*message, now);
+        }
+        let text = format!("{} deleted the voicemail.", author_name(by, snapshot));
+        self.tell(id, author(by), text, now);
+        Ok(Reply::Conversation {
+            id,
+            message: None,
+            repeated: false,
+        })
     }
 
     /// A sentence in the conversation about what happened.

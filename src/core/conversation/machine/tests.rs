@@ -9,7 +9,9 @@ use crate::core::conversation::{
     Actor, AgentReply, Arrival, Author, Command, ContactChange, ContactHint, Delivery, MessageKind,
     NewMessage, Origin, Status,
 };
+use crate::core::conversation::SeenRecord;
 use crate::core::id::DecisionId;
+use crate::core::record::VoicemailRecord;
 use crate::core::routing::{Cause, Decision, Outcome, Request, Selection, Trace};
 use crate::core::sample;
 use crate::core::schedule::HoursState;
@@ -325,6 +327,94 @@ fn the_same_message_is_taken_in_once() {
         first.id,
         "another channel is another matter"
     );
+}
+
+#[test]
+fn a_message_that_comes_again_is_known_also_when_its_conversation_is_gone() {
+    let mut world = World::new();
+    let mut mail = arrival("mail", "Hello");
+    mail.message.external_id = Some("<1@example.com>".to_owned());
+    let row = world.take(mail.clone());
+    let first = world.messages()[0].clone();
+    let deleted = Command::Deleted {
+        conversation: row.id,
+        by: Actor::User("anna".into()),
+    };
+    world.ask(deleted).unwrap();
+    let records = world.records.len();
+    match world.ask(Command::Arrived(Box::new(mail))) {
+        Ok(Done::Repeated(message)) => {
+            assert_eq!(message.id, first.id);
+            assert_eq!(message.conversation, row.id);
+            assert_eq!(message.at, first.at);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.records.len(), records, "nothing is taken in twice");
+}
+
+#[test]
+fn what_was_read_can_be_marked_as_not_read() {
+    let mut world = World::new();
+    world.gives("anna");
+    let id = world.arrives("mail", "Hello").id;
+    let unseen = |user: &str| Command::Unseen {
+        conversation: id,
+        user: user.into(),
+    };
+    assert_eq!(refused(world.ask(unseen("eva"))), RefusalKind::NotFound);
+    world.ask(unseen("bjorn")).unwrap();
+    let nothing = SeenRecord {
+        conversation: id,
+        user: "bjorn".into(),
+        at: SeenRecord::NOTHING,
+    };
+    assert_eq!(world.records.last(), Some(&Record::Seen(nothing)));
+    assert!(matches!(
+        world.events.last(),
+        Some(Happening::Seen { user, at, .. })
+            if &**user == "bjorn" && *at == SeenRecord::NOTHING
+    ));
+}
+
+#[test]
+fn a_voicemail_that_is_deleted_is_told_of_where_it_was() {
+    let mut world = World::new();
+    let id = world.arrives("mail", "Hello").id;
+    let voicemail = VoicemailRecord {
+        id: crate::core::id::VoicemailId(uuid::Uuid::from_u128(1)),
+        call: CallId(uuid::Uuid::from_u128(2)),
+        conversation: id,
+        channel: "mail".into(),
+        from: None,
+        from_name: None,
+        began: world.now.wall,
+        seconds: Some(12.0),
+        kept: true,
+        file: "1.wav".into(),
+        notify: Vec::new(),
+    };
+    let mut message = world.messages()[0].clone();
+    message.kind = MessageKind::Voicemail;
+    message.voicemail = Some(voicemail.id);
+    let deleted = |by: &str| Command::VoicemailDeleted {
+        voicemail: Box::new(voicemail.clone()),
+        message: Some(Box::new(message.clone())),
+        by: Actor::User(by.into()),
+    };
+    assert_eq!(refused(world.ask(deleted("eva"))), RefusalKind::NotFound);
+    world.records.clear();
+    world.ask(deleted("anna")).unwrap();
+    assert!(matches!(
+        &world.records[0],
+        Record::Voicemail(gone) if gone.id == voicemail.id && !gone.kept
+    ));
+    let changed = world.messages()[0];
+    assert_eq!((changed.id, changed.voicemail), (message.id, None));
+    assert_eq!(world.told(id), ["anna deleted the voicemail."]);
+    let told = world.messages()[1];
+    assert_eq!(told.author, Author::User("anna".into()));
+    assert_eq!(told.at, world.now.wall);
 }
 
 #[test]

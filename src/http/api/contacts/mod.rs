@@ -287,7 +287,7 @@ async fn change(
     let command = Command::ContactChanged { change, by };
     match app.services.door.ask(command).await? {
         Done::Contact(record) => Ok(*record),
-        Done::Conversation { .. } | Done::Nothing => Err(HttpError::Broken(
+        Done::Conversation { .. } | Done::Repeated(_) | Done::Nothing => Err(HttpError::Broken(
             "a change of a contact came to something else".to_owned(),
         )),
     }
