@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Engine, Output};
 use crate::core::conversation::{
-    self, Command, ContactRecord, ConversationRecord, PresenceRecord, Standing, Status,
+    self, Assignee, Command, ContactRecord, ConversationRecord, PresenceRecord, Standing, Status,
 };
 use crate::core::desk::Ask;
 use crate::core::id::{ConversationId, DecisionId};
@@ -194,7 +194,7 @@ impl Engine {
         }
     }
 
-    /// A conversation whose rule found nobody waits at the desk.
+    /// A conversation whose rule found nobody, or nobody else, waits at the desk.
     fn let_wait(&mut self, id: ConversationId, now: Now) {
         let Some((request, contact)) = self.conversations.question(id) else {
             return;
@@ -209,7 +209,10 @@ impl Engine {
             contact,
         };
         let snapshot = Arc::clone(&self.snapshot);
-        self.desk.restore_waiting(&snapshot, &ask, now);
+        let row = self.conversations.conversation(id);
+        let assignee = row.and_then(|row| row.assignee.as_ref());
+        let holder = assignee.and_then(Assignee::user);
+        self.desk.restore_waiting(&snapshot, &ask, holder, now);
     }
 }
 

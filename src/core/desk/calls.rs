@@ -168,7 +168,7 @@ impl Desk {
     }
 
     /// Whether nobody rings for the call, and nobody whom it seeks is being rung by another. Who is
-    /// free would ring for it, but for want of a phone.
+    /// free would ring for it, but for want of a phone, of room, or of being there.
     fn waits_in_vain(&self, call: CallId) -> bool {
         self.calls.get(&call).is_some_and(|party| {
             let is_rung = |user| {
@@ -405,14 +405,17 @@ fn sought(decision: &Decision, rings_nobody: bool, ringing: &[UserName]) -> Vec<
         | Strategy::Random => rings_nobody,
     };
     let held_up = |code| match code {
-        Code::Ringing | Code::OnCall | Code::WrapUp | Code::NoDevice => true,
+        Code::Ringing
+        | Code::OnCall
+        | Code::WrapUp
+        | Code::NoDevice
+        | Code::Away
+        | Code::OutsideOwnHours
+        | Code::AtCapacity => true,
         Code::Chosen
         | Code::NoSeat
         | Code::NoInboxAccess
         | Code::ExtraMember
-        | Code::Away
-        | Code::OutsideOwnHours
-        | Code::AtCapacity
         | Code::Declined
         | Code::NoAnswer
         | Code::Unreachable

@@ -319,7 +319,8 @@ fn who_does_not_answer_loses_it_to_the_next_and_is_not_asked_again() {
     assert_eq!(office.again(1, late("anna")), "bjorn");
     assert_eq!((office.chats("anna"), office.chats("bjorn")), (0, 1));
     assert_eq!(office.again(1, late("bjorn")), "waits");
-    assert_eq!((office.chats("anna"), office.chats("bjorn")), (0, 0));
+    assert_eq!((office.chats("anna"), office.chats("bjorn")), (0, 1));
+    assert!(office.desk.waits(id(1)), "he has it until somebody comes");
     office.says("anna", Presence::Away);
     assert_eq!(office.says("anna", Presence::Available), [""; 0]);
     add(&mut office.snapshot.users, user("carl"));
@@ -327,6 +328,8 @@ fn who_does_not_answer_loses_it_to_the_next_and_is_not_asked_again() {
     office.snapshot.channels = vec![message_channel(Kind::Chat, "chat", steps)].into();
     office.reload();
     assert_eq!(office.given_out(), ["1 carl"]);
+    assert_eq!((office.chats("bjorn"), office.chats("carl")), (0, 1));
+    assert_eq!(office.desk.waiting(), 0);
 }
 
 #[test]
@@ -515,7 +518,7 @@ fn a_restart_restores_loads_and_what_waits() {
             began: office.began[&number],
             contact: None,
         };
-        desk.restore_waiting(&office.snapshot, &ask, office.now);
+        desk.restore_waiting(&office.snapshot, &ask, None, office.now);
     }
     office.desk = desk;
     office.reload();

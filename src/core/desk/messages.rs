@@ -31,7 +31,7 @@ pub(super) struct Item {
     kind: Kind,
     /// The user whose load it counts in.
     holder: Option<UserName>,
-    /// Its place among those that wait.
+    /// Its place among those that wait; with a holder, for somebody else.
     place: Option<Place>,
 }
 
@@ -74,10 +74,17 @@ impl Desk {
         (facts, decision)
     }
 
-    /// Takes in a conversation that was waiting before the desk began, without deciding. At start.
-    pub fn restore_waiting(&mut self, snapshot: &Snapshot, ask: &Ask<'_>, now: Now) {
+    /// Takes in a conversation that waits for somebody, without deciding: at start, and when what it
+    /// waits for has changed. `holder` has it meanwhile, and has not answered in time.
+    pub fn restore_waiting(
+        &mut self,
+        snapshot: &Snapshot,
+        ask: &Ask<'_>,
+        holder: Option<&UserName>,
+        now: Now,
+    ) {
         if let Ok(way) = Way::find(snapshot, ask.request, now) {
-            self.let_wait(snapshot, ask, &way, true);
+            self.let_wait(snapshot, ask, &way, holder, true);
         }
     }
 
@@ -131,7 +138,8 @@ impl Desk {
         item.holder.as_ref()
     }
 
-    /// Whether a conversation waits for somebody to become available.
+    /// Whether a conversation waits for somebody to become available, with nobody or with one who
+    /// has not answered in time.
     pub fn waits(&self, conversation: ConversationId) -> bool {
         let item = self.items.get(&conversation);
         item.is_some_and(|item| item.place.is_some())
@@ -172,7 +180,9 @@ impl Desk {
             } => {
                 // What was handed over looked from the next step on only.
                 let handed_over = cause(ask.request) == Some(Cause::HandedOver);
-                self.let_wait(snapshot, ask, way, facts.older_waiting || handed_over);
+                let may_find = facts.older_waiting || handed_over;
+                let holder = self.keeps(ask);
+                self.let_wait(snapshot, ask, way, holder.as_ref(), may_find);
             }
             Outcome::CustomerAgent { .. }
             | Outcome::Unassigned {
@@ -199,15 +209,40 @@ impl Desk {
         }
     }
 
-    fn let_wait(&mut self, snapshot: &Snapshot, ask: &Ask<'_>, way: &Way<'_>, may_find: bool) {
+    /// Who has not answered in time keeps it until there is somebody else.
+    fn keeps(&self, ask: &Ask<'_>) -> Option<UserName> {
+        match cause(ask.request)? {
+            Cause::NotAnswered | Cause::BecameAvailable => self.holder(ask.conversation).cloned(),
+            Cause::OfferEnded
+            | Cause::AddOne
+            | Cause::BecameFree
+            | Cause::BecameBusy
+            | Cause::StepEnded
+            | Cause::TakenBack
+            | Cause::HandedOver => None,
+        }
+    }
+
+    fn let_wait(
+        &mut self,
+        snapshot: &Snapshot,
+        ask: &Ask<'_>,
+        way: &Way<'_>,
+        holder: Option<&UserName>,
+        may_find: bool,
+    ) {
         let place = ask.place();
-        let before = self.items.get(&ask.conversation);
-        if before.is_none_or(|item| item.holder.is_some() || item.place != Some(place)) {
+        let kind = way.channel().kind();
+        let same = |item: &Item| item.holder.as_ref() == holder && item.place == Some(place);
+        if !self.items.get(&ask.conversation).is_some_and(same) {
             self.let_go_of(ask.conversation);
+            if let Some(user) = holder {
+                self.load(user, kind);
+            }
         }
         let item = Item {
-            kind: way.channel().kind(),
-            holder: None,
+            kind,
+            holder: holder.cloned(),
             place: Some(place),
         };
         self.items.insert(ask.conversation, item);

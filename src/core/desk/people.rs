@@ -393,6 +393,9 @@ impl Desk {
         let open = person.load.open.of_mut(kind);
         *open = open.saturating_sub(1);
         if was_full && !person.is_full(kind) {
+            if kind == Kind::Call {
+                self.let_go(user);
+            }
             self.waiting.may_take(user, &[kind]);
         }
     }
@@ -436,6 +439,7 @@ impl Desk {
         }
         self.changed.extend(told);
         if more {
+            self.let_go(user);
             self.waiting.may_take(user, &Kind::ALL);
         }
     }

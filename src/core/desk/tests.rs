@@ -233,6 +233,49 @@ fn a_phone_that_registers_joins_the_call_that_looks_for_its_user() {
 }
 
 #[test]
+fn who_becomes_available_is_rung_by_the_call_that_rings_others() {
+    use crate::core::routing::Presence;
+    for (strategy, joins) in [
+        (Strategy::RingAll, &["1 bjorn"][..]),
+        (Strategy::Progressive, &["1 bjorn"]),
+        // One at a time: he is the next.
+        (Strategy::Sequential, &[]),
+    ] {
+        let mut office = office(strategy, &["anna", "bjorn"]);
+        office.desk.snapshot_changed(&office.snapshot, office.now);
+        let (bjorn, now) = (name("bjorn"), office.now);
+        office.desk.presence_said(&bjorn, Presence::Away, now);
+        office.reselected();
+        assert_eq!(office.arrives(1), "anna", "{strategy:?}");
+        office.desk.presence_said(&bjorn, Presence::Available, now);
+        assert!(matches!(
+            office.desk.poll_action(),
+            Some(Action::StorePresence(_))
+        ));
+        assert_eq!(office.reselected(), joins, "{strategy:?}");
+        assert_eq!(
+            office.declines(1, "anna"),
+            if joins.is_empty() { "bjorn" } else { "wait" }
+        );
+    }
+}
+
+#[test]
+fn who_has_room_for_a_call_again_is_rung_by_the_call_that_rings_others() {
+    let mut office = office(Strategy::RingAll, &["anna", "bjorn"]);
+    let mut bjorn = user("bjorn");
+    bjorn.capacity.call = Some(1);
+    office.snapshot.users = vec![user("anna"), bjorn].into();
+    office.desk.snapshot_changed(&office.snapshot, office.now);
+    assert_eq!(office.arrives(1), "anna bjorn");
+    office.accepts(1, "bjorn");
+    office.ends(1);
+    assert_eq!(office.arrives(2), "anna");
+    office.desk.conversation_closed(&name("bjorn"));
+    assert_eq!(office.reselected(), ["2 bjorn"]);
+}
+
+#[test]
 fn who_places_a_call_gets_no_other() {
     let mut office = office(Strategy::RingAll, &["anna", "bjorn"]);
     office.desk.placed(id(1), &name("anna"));

@@ -193,7 +193,7 @@ impl Progress {
         self.cause = Cause::HandedOver;
     }
 
-    /// Messages: somebody replied, so that nobody counts as having been asked in vain.
+    /// Messages: somebody replied, or saw to it, so that nobody counts as having been asked in vain.
     pub fn answered(&mut self) {
         self.tried.clear();
         self.earlier.clear();

@@ -209,6 +209,8 @@ struct Counts {
     assigned: usize,
     given_out: usize,
     not_answered: usize,
+    /// Given to somebody who became available after nobody answered in time.
+    late: usize,
     taken_back: usize,
     handed_over: usize,
     waited: usize,
@@ -603,7 +605,10 @@ impl Day {
         let taken_back = channel.when_away != WhenAway::Keep;
         let anew = cause.is_none() && row.decision.is_none() && taken_back;
         let had = row.assignee.is_some();
-        assert!(!had || takes || anew, "assigned twice: {row:?} to {user}");
+        let late = is_overdue(&row) && cause == Some(Cause::BecameAvailable);
+        let given = !had || takes || anew || late;
+        assert!(given, "assigned twice: {row:?} to {user}");
+        self.counts.late += usize::from(late);
         let contact = record.facts.contact.as_ref();
         let rule = record.decision.trace.rule.unwrap();
         assert!(
@@ -801,9 +806,17 @@ fn counted(row: &ConversationRecord) -> Option<(UserName, Kind)> {
 }
 
 fn waits(row: &ConversationRecord) -> bool {
-    row.status == Status::Open
-        && row.assignee.is_none()
-        && row.unassigned == Some(UnassignedReason::NobodyAvailable)
+    let nobody =
+        row.assignee.is_none() && row.unassigned == Some(UnassignedReason::NobodyAvailable);
+    row.status == Status::Open && (nobody || is_overdue(row))
+}
+
+/// Its assignee did not answer in time, and nobody else was there then.
+fn is_overdue(row: &ConversationRecord) -> bool {
+    let holder = row.assignee.as_ref().and_then(Assignee::user);
+    let mut tried = row.progress.iter().flat_map(|progress| &progress.tried);
+    let late = tried.any(|(user, attempt)| *attempt == Attempt::TimedOut && Some(user) == holder);
+    late && !row.replied
 }
 
 /// Why it asked last is not stored where that came to nothing.
@@ -844,6 +857,7 @@ proptest! {
         let enough = counts.assigned > 1000
             && counts.given_out > 100
             && counts.not_answered > 50
+            && counts.late > 5
             && counts.taken_back > 20
             && counts.handed_over > 20
             && counts.waited > 100

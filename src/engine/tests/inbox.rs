@@ -6,11 +6,11 @@ use super::party::Manner;
 use super::world::*;
 use crate::core::conversation::{
     Actor, Arrival, Assignee, Command, ContactHint, ContactRecord, ConversationRecord, Done,
-    Happening, NewMessage, Origin, Refusal, Status,
+    Happening, MessageKind, NewMessage, Origin, Refusal, Status,
 };
 use crate::core::id::{ConversationId, DecisionId};
 use crate::core::record::{DecisionRecord, Record};
-use crate::core::routing::{Outcome, Presence, UnassignedReason, route};
+use crate::core::routing::{Attempt, Outcome, Presence, UnassignedReason, route};
 use crate::core::sample;
 use crate::core::snapshot::{Kind, PerKind, Snapshot, Strategy, WhenAway};
 use crate::core::time::Now;
@@ -81,7 +81,17 @@ impl World {
         self.ask(command).unwrap();
     }
 
-    fn holder_of(&self, id: ConversationId) -> Option<String> {
+    /// What the conversation says of what happened in it.
+    fn told_in(&self, id: ConversationId) -> Vec<&str> {
+        let messages = self.records.iter().filter_map(|record| match record {
+            Record::Message(message) if message.kind == MessageKind::Event => Some(&**message),
+            _ => None,
+        });
+        let here = messages.filter(|message| message.conversation == id);
+        here.map(|message| message.text.as_str()).collect()
+    }
+
+    pub fn holder_of(&self, id: ConversationId) -> Option<String> {
         let row = self.engine.conversations.conversation(id)?;
         row.assignee.as_ref().map(ToString::to_string)
     }
@@ -111,9 +121,14 @@ impl World {
             let talks = talking.contains(&row.id);
             let user = user.filter(|_| row.status == Status::Open && !talks);
             assert_eq!(self.engine.desk.holder(row.id), user, "{row:?}");
-            let waits = row.status == Status::Open
-                && row.assignee.is_none()
+            let tried = row.progress.iter().flat_map(|progress| &progress.tried);
+            let overdue = user.is_some_and(|user| {
+                let mut tried = tried.filter(|(who, _)| who == user);
+                !row.replied && tried.any(|(_, attempt)| *attempt == Attempt::TimedOut)
+            });
+            let nobody = row.assignee.is_none()
                 && row.unassigned == Some(UnassignedReason::NobodyAvailable);
+            let waits = row.status == Status::Open && (nobody || overdue);
             assert_eq!(self.engine.desk.waits(row.id), waits, "{row:?}");
             if let Some(user) = user {
                 *loads.entry(user).or_default().of_mut(row.kind) += 1;
@@ -223,7 +238,7 @@ fn whoever_becomes_available_gets_what_waits_the_oldest_first() {
 }
 
 #[test]
-fn one_that_nobody_else_may_take_stays_with_its_assignee_and_counts_there() {
+fn one_that_nobody_else_may_take_stays_with_its_assignee_until_somebody_comes() {
     let mut snapshot = four_kinds();
     let channels = snapshot.channels.iter().cloned().map(|mut channel| {
         channel.working_hours.answer_within = Some(seconds(60));
@@ -239,8 +254,66 @@ fn one_that_nobody_else_may_take_stays_with_its_assignee_and_counts_there() {
     assert_eq!(world.holder_of(id).as_deref(), Some("anna"));
     world.check_inbox();
     world.says("bjorn", Presence::Available);
-    assert_eq!(world.holder_of(id).as_deref(), Some("anna"), "it stays");
+    assert_eq!(world.holder_of(id).as_deref(), Some("bjorn"));
     world.check_inbox();
+    assert_eq!(
+        world.told_in(id),
+        ["anna has not answered in time. bjorn has it now."]
+    );
+    world.run(seconds(61));
+    assert_eq!(world.holder_of(id).as_deref(), Some("bjorn"));
+    world.says("anna", Presence::Away);
+    world.says("anna", Presence::Available);
+    assert_eq!(
+        world.holder_of(id).as_deref(),
+        Some("bjorn"),
+        "she had it before"
+    );
+    world.check_inbox();
+    let reply = Command::Replied {
+        conversation: id,
+        by: Actor::User("bjorn".into()),
+        message: arrival("mail", "").message,
+    };
+    world.ask(reply).unwrap();
+    world.says("carl", Presence::Available);
+    assert_eq!(
+        world.holder_of(id).as_deref(),
+        Some("bjorn"),
+        "he has answered"
+    );
+    world.check_inbox();
+}
+
+#[test]
+fn who_has_not_answered_in_time_keeps_it_over_a_restart_until_somebody_comes() {
+    let mut snapshot = four_kinds();
+    let channels = snapshot.channels.iter().cloned().map(|mut channel| {
+        channel.working_hours.answer_within = Some(seconds(60));
+        channel
+    });
+    snapshot.channels = channels.collect();
+    let mut world = World::new(snapshot.clone());
+    for user in ["bjorn", "carl", "dora"] {
+        world.says(user, Presence::Away);
+    }
+    let id = world.arrives("mail", "kari").id;
+    world.run(seconds(61));
+    let row = world.engine.conversations.conversation(id).unwrap().clone();
+    let mut after = World::new(snapshot);
+    let presence = USERS.map(|user| world.engine.desk.presence(&user.into()));
+    let inbox = Inbox {
+        contacts: Vec::new(),
+        conversations: vec![row],
+        presence: presence.to_vec(),
+    };
+    after.engine.restore_inbox(inbox, after.now);
+    after.take_outputs();
+    after.check_inbox();
+    assert_eq!(after.holder_of(id).as_deref(), Some("anna"));
+    after.says("dora", Presence::Available);
+    assert_eq!(after.holder_of(id).as_deref(), Some("dora"));
+    after.check_inbox();
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod ringing;
 mod silence;
 mod storms;
 mod voicemail;
+mod waiting;
 mod world;

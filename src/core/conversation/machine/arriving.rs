@@ -237,6 +237,7 @@ impl Conversations {
     ) -> Reply {
         let before = self.held.get(&id).map(|held| held.row.status);
         let keeps = self.keeps_assignee(id, snapshot);
+        let known_before = self.held.get(&id).and_then(|held| held.row.contact);
         let name = self.display_name(&said);
         let address = said.contact.address.as_deref().and_then(clean_address);
         let row = self.edit(id, |row| {
@@ -273,6 +274,7 @@ impl Conversations {
         if let Some(held) = self.held.get_mut(&id) {
             held.visitor_gone = false;
         }
+        let row_contact = row.as_ref().and_then(|row| row.contact);
         let reopened = before != Some(Status::Open);
         let address = row.as_ref().and_then(|row| row.contact_address.clone());
         let message = self.received(id, said, address.as_deref(), now);
@@ -288,6 +290,9 @@ impl Conversations {
         } else {
             self.stand(id);
             self.arm_answer(id, snapshot, now, now);
+            if known_before != row_contact {
+                self.wait_anew(id);
+            }
         }
         Reply::Conversation {
             id,

@@ -29,6 +29,9 @@ impl Conversations {
                 let record = self.contacts.put(*wanted, &mut self.random, now.wall)?;
                 self.contact_changed(record.clone(), now);
                 self.rename(record.id, record.id, &record, now);
+                if before != record.owner {
+                    self.seek_anew(record.id);
+                }
                 Ok(Reply::Contact(Box::new(record)))
             }
             ContactChange::Merge(into, from) => {
@@ -36,6 +39,7 @@ impl Conversations {
                 self.contact_changed(kept.clone(), now);
                 self.contact_changed(lost, now);
                 self.rename(from, into, &kept, now);
+                self.seek_anew(into);
                 Ok(Reply::Contact(Box::new(kept)))
             }
             ContactChange::Delete(id) => {
@@ -46,6 +50,7 @@ impl Conversations {
                         row.contact = None;
                         row.found_by = None;
                     });
+                    self.wait_anew(conversation);
                     if let Some(row) = row {
                         self.changed(row, now);
                     }
@@ -81,6 +86,13 @@ impl Conversations {
             if let Some(row) = row {
                 self.changed(row, now);
             }
+        }
+    }
+
+    /// Conversations of a contact that wait may be for another owner now.
+    fn seek_anew(&mut self, contact: ContactId) {
+        for id in self.conversations_of(contact) {
+            self.wait_anew(id);
         }
     }
 

@@ -210,6 +210,23 @@ impl Conversations {
         self.actions.push_back(Action::Stand(standing));
     }
 
+    /// Tells the desk again of a conversation that waits: its contact, or the contact's owner, may be
+    /// another one now.
+    pub(super) fn wait_anew(&mut self, id: ConversationId) {
+        let Some(held) = self.held.get(&id).filter(|held| held.stands.seeks) else {
+            return;
+        };
+        let user = held.stands.user.clone();
+        let standing = Standing {
+            conversation: id,
+            kind: held.row.kind,
+            before: user.clone(),
+            now: user,
+            seeks: true,
+        };
+        self.actions.push_back(Action::Stand(standing));
+    }
+
     /// Forgets a conversation altogether.
     pub(super) fn forget(&mut self, id: ConversationId) -> Option<ConversationRecord> {
         self.disarm_all(id);

@@ -14,8 +14,8 @@
 //! # By rule and by hand
 //! What a rule has assigned goes to the next one when it is not answered in time
 //! (`answer_within`), until a person has replied. What was assigned by hand does not. Both are taken
-//! back from people who went away, where the channel says so. If nobody else can be found in time,
-//! it stays with the one who has it.
+//! back from people who went away, where the channel says so. If nobody else is there when the time
+//! is over, it stays with the one who has it until somebody else becomes available.
 
 mod arriving;
 mod calls;
@@ -44,7 +44,7 @@ use crate::core::id::{CallId, ContactId, ConversationId, MessageId, RandomSource
 use crate::core::name::{ChannelName, UserName};
 use crate::core::number::PhoneNumber;
 use crate::core::record::Record;
-use crate::core::routing::{Presence, UnassignedReason};
+use crate::core::routing::{Attempt, Presence, UnassignedReason};
 use crate::core::snapshot::{Kind, Snapshot};
 use crate::core::time::{Mono, Now, Wall};
 
@@ -91,7 +91,7 @@ pub struct Standing {
     /// In whose load it counts now: an open one's assignee.
     pub now: Option<UserName>,
     /// Whether it is to be given out when somebody becomes available: its rule sought somebody and
-    /// found nobody.
+    /// found nobody, or nobody else than the one who has not answered in time.
     pub seeks: bool,
 }
 
@@ -359,7 +359,7 @@ fn stands(row: &ConversationRecord) -> Stands {
     Stands {
         open,
         user: holder(row).filter(|_| open),
-        seeks: open && row.assignee.is_none() && nobody,
+        seeks: open && (row.assignee.is_none() && nobody || is_overdue(row)),
     }
 }
 
@@ -372,6 +372,16 @@ fn is_undecided(row: &ConversationRecord) -> bool {
         && row.decision.is_none()
         && row.assignee.is_none()
         && row.unassigned.is_none()
+}
+
+/// Whether whoever has it did not answer in time, and nobody else was there.
+fn is_overdue(row: &ConversationRecord) -> bool {
+    let tried = row.progress.iter().flat_map(|progress| &progress.tried);
+    let holder = holder(row).filter(|_| !row.replied);
+    holder.is_some_and(|user| {
+        let timed_out = (user, Attempt::TimedOut);
+        tried.into_iter().any(|attempt| *attempt == timed_out)
+    })
 }
 
 /// The caller and channel of a call that is not closed.

@@ -280,6 +280,9 @@ impl Conversations {
             row.closed = (status == Status::Closed).then_some(now.wall);
             if status != Status::Open {
                 row.awaits_reply_since = None;
+                if let Some(progress) = &mut row.progress {
+                    progress.answered();
+                }
             }
         });
         self.tell(id, author, text, now);

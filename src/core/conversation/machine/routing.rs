@@ -61,6 +61,11 @@ impl Conversations {
         let opening = held.opening.take();
         let before = held.row.assignee.clone();
         let cause = held.row.progress.as_ref().map(|progress| progress.cause);
+        // Whoever became available takes it from one who has not answered in time.
+        let cause = match cause {
+            Some(Cause::BecameAvailable) if before.is_some() => Some(Cause::NotAnswered),
+            other => other,
+        };
         let progress = advance(held.row.progress.take(), decision, now);
         let (assignee, unassigned) = match &decision.outcome {
             Outcome::Assign { user, .. } => (Some(Assignee::User(user.clone())), None),
@@ -94,7 +99,8 @@ impl Conversations {
         };
         if let Some(held) = self.held.get_mut(&id) {
             // The desk has claimed in the same turn.
-            held.stands = as_claimed(decision);
+            let stays_with = before.as_ref().filter(|_| stays);
+            held.stands = as_claimed(decision, stays_with.and_then(Assignee::user));
         }
         self.stand(id);
         if !stays {
@@ -390,11 +396,12 @@ impl Conversations {
     }
 }
 
-/// How a conversation stands with the desk after its decision.
-fn as_claimed(decision: &Decision) -> Stands {
+/// How a conversation stands with the desk after its decision. `kept_by` has it still.
+fn as_claimed(decision: &Decision, kept_by: Option<&UserName>) -> Stands {
     let mut stands = Stands {
         open: true,
-        ..Stands::default()
+        user: kept_by.cloned(),
+        seeks: false,
     };
     match &decision.outcome {
         Outcome::Assign { user, .. } => stands.user = Some(user.clone()),

@@ -602,6 +602,16 @@ fn what_is_not_answered_in_time_goes_to_the_next_and_stays_where_nobody_else_is(
     );
     world.pass(600);
     assert_eq!(world.asked.len(), 3, "and nobody is sought over and over");
+    let stands = world.machine.held[&id].stands.clone();
+    assert!(stands.seeks, "but for whoever becomes available");
+    assert_eq!(stands.user, Some("bjorn".into()));
+    world.gives("carl");
+    world.becomes_available(id);
+    assert_eq!(world.holder(id).as_deref(), Some("carl"));
+    assert_eq!(
+        world.told(id)[1..],
+        ["bjorn has not answered in time. carl has it now."]
+    );
 }
 
 #[test]
