@@ -11,8 +11,8 @@ use crate::core::id::{ConversationId, DecisionId};
 use crate::core::name::UserName;
 use crate::core::record::{AssignmentRecord, Record};
 use crate::core::routing::{
-    Cause, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
-    UnassignedReason,
+    Cause, Code, ContactFacts, Decision, FoundBy, Outcome, Progress, Request, Selection, To,
+    UnassignedReason, Via,
 };
 use crate::core::snapshot::{Channel, Kind, Rule, Snapshot, Target};
 use crate::core::text::{LARGEST_TEXT, clean_text, first_words};
@@ -358,10 +358,9 @@ impl Conversations {
         let Some(owner) = owner.filter(|_| sought && trusted) else {
             return;
         };
-        let has_it = row.assignee.as_ref().and_then(Assignee::user) == Some(&owner);
         let may_read =
             snapshot.user(&owner).is_some() && snapshot.has_access(&owner, row.inbox.as_ref());
-        if !has_it && may_read {
+        if is_offline(&owner, decision) && may_read {
             let what = Happening::MailOwner {
                 owner,
                 conversation: Box::new(row.clone()),
@@ -441,6 +440,16 @@ fn why_taken(cause: Option<Cause>, user: &UserName, snapshot: &Snapshot) -> Opti
         | Cause::BecameAvailable
         | Cause::HandedOver => None,
     }
+}
+
+/// Whether the owner was asked for, and was not there.
+fn is_offline(owner: &UserName, decision: &Decision) -> bool {
+    let steps = decision.trace.steps.iter();
+    let mut asked = steps.flat_map(|step| &step.candidates);
+    asked.any(|candidate| {
+        let gone = matches!(candidate.code, Code::Away | Code::OutsideOwnHours);
+        gone && candidate.via == Via::Owner && candidate.user == *owner
+    })
 }
 
 fn rule_of<'a>(channel: &'a Channel, decision: &Decision) -> Option<&'a Rule> {

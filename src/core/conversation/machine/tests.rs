@@ -5,14 +5,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
+use crate::core::conversation::SeenRecord;
 use crate::core::conversation::{
     Actor, AgentReply, Arrival, Author, Command, ContactChange, ContactHint, Delivery, MessageKind,
     NewMessage, Origin, Status,
 };
-use crate::core::conversation::SeenRecord;
 use crate::core::id::DecisionId;
 use crate::core::record::VoicemailRecord;
-use crate::core::routing::{Cause, Decision, Outcome, Request, Selection, Trace};
+use crate::core::routing::{
+    Candidate, Cause, Code, Decision, Outcome, Request, Selection, StepTrace, Trace, Via,
+};
 use crate::core::sample;
 use crate::core::schedule::HoursState;
 use crate::core::snapshot::{
@@ -27,6 +29,8 @@ struct World {
     now: Now,
     /// What the desk decides next; then nobody is available.
     outcomes: VecDeque<Outcome>,
+    /// What is said of Anna where she is asked as an owner.
+    owner: Option<Code>,
     asked: Vec<Request>,
     records: Vec<Record>,
     events: Vec<Happening>,
@@ -65,6 +69,7 @@ impl World {
             machine: Conversations::new(RandomSource::from_seed([7; 32])),
             now: sample::at("2026-12-02T09:00:00Z"),
             outcomes: VecDeque::new(),
+            owner: None,
             asked: Vec::new(),
             records: Vec::new(),
             events: Vec::new(),
@@ -128,11 +133,22 @@ impl World {
         let outcome = self.outcomes.pop_front().unwrap_or(Outcome::Unassigned {
             reason: UnassignedReason::NobodyAvailable,
         });
+        let owner = self.owner.map(|code| StepTrace {
+            step: 0,
+            strategy: Strategy::LeastBusy,
+            candidates: vec![Candidate {
+                user: "anna".into(),
+                via: Via::Owner,
+                code,
+                detail: "".into(),
+            }],
+        });
         let decision = Decision {
             outcome,
             trace: Trace {
                 hours: Some(HoursState::always_open()),
                 rule: Some(RuleName::Assign),
+                steps: owner.into_iter().collect(),
                 ..Trace::default()
             },
         };
@@ -746,7 +762,7 @@ fn a_new_conversation_gets_the_rules_automatic_reply_and_a_program_does_not() {
 }
 
 #[test]
-fn the_owner_who_does_not_have_it_gets_the_submission_by_mail() {
+fn an_owner_who_is_offline_gets_the_submission_by_mail() {
     let owner_step = Step {
         target: Target::ContactOwner,
         ..sample::step(Strategy::LeastBusy, &[], &[])
@@ -778,15 +794,23 @@ fn the_owner_who_does_not_have_it_gets_the_submission_by_mail() {
             by: Actor::User("anna".into()),
         })
         .unwrap();
-    world.gives("bjorn");
-    world.take(form.clone());
-    assert_eq!(mails(&world), 1);
-    world.gives("anna");
-    world.take(form.clone());
-    assert_eq!(mails(&world), 1, "she has it");
+    for (code, expected) in [
+        (Some(Code::Away), 1),
+        (Some(Code::OutsideOwnHours), 2),
+        // She is there, and has it, or has enough to do, or was not asked for.
+        (Some(Code::Chosen), 2),
+        (Some(Code::AtCapacity), 2),
+        (None, 2),
+    ] {
+        world.owner = code;
+        world.gives("bjorn");
+        world.take(form.clone());
+        assert_eq!(mails(&world), expected, "{code:?}");
+    }
+    world.owner = Some(Code::Away);
     form.contact.cookie = None;
     world.take(form.clone());
-    assert_eq!(mails(&world), 1, "anybody can write her customer's address");
+    assert_eq!(mails(&world), 2, "anybody can write her customer's address");
 }
 
 #[test]
