@@ -256,7 +256,6 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::core::routing::UserFacts;
     use crate::core::sample::{add, at, channel, message_channel, oslo, snapshot, step, user};
     use crate::core::snapshot::{Strategy, Target};
 
@@ -428,9 +427,9 @@ mod tests {
             seed: 7,
             ..Facts::default()
         };
-        let anna = facts.users.entry("anna".into()).or_default();
+        let anna = facts.users.of("anna");
         anna.devices.reachable = 0;
-        facts.users.insert("stranger".into(), UserFacts::default());
+        facts.users.of("stranger");
         let json = Question {
             json: true,
             ..question("+4722334455", None)

@@ -134,7 +134,7 @@ async fn a_voicemail_is_listed_heard_in_parts_given_and_deleted_by_who_sees_it()
     let call = messages.iter().find(|one| one["kind"] == "voicemail");
     assert_eq!(call.unwrap()["voicemail"], json!(null), "it points nowhere");
     let told = messages.iter().any(|one| {
-        one["text"] == "anna deleted the voicemail." && one["author"]["user"] == "anna"
+        one["text"] == "Anna Berg deleted the voicemail." && one["author"]["user"] == "anna"
     });
     assert!(told, "{messages:?}");
 }

@@ -222,7 +222,7 @@ impl World {
         let mut facts = Facts::default();
         for name in USERS {
             let throw = self.throw();
-            let person = facts.users.entry(name.into()).or_default();
+            let person = facts.users.of(name);
             person.devices = DeviceFacts {
                 reachable: u32::from(!throw.is_multiple_of(5)),
                 ..DeviceFacts::default()

@@ -1,14 +1,12 @@
 //! Calls at the desk: who is rung by which, who talks, and which wait for somebody.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
+use super::people::Person;
 use super::{Action, Arrival, Desk, OfferEnd};
 use crate::core::id::{CallId, RandomSource};
 use crate::core::name::{ChannelName, UserName};
 use crate::core::routing::{
-    Attempt, Cause, Code, ContactFacts, Decision, DeviceFacts, Facts, Outcome, Request, Selection,
-    Way,
+    Attempt, Cause, Code, ContactFacts, Decision, DeviceFacts, Facts, Known, Outcome, Request,
+    Selection, Way,
 };
 use crate::core::snapshot::{Kind, RuleName, Snapshot, Strategy};
 use crate::core::time::Now;
@@ -62,10 +60,10 @@ impl Desk {
             .calls
             .get(&call)
             .and_then(|party| party.contact.clone());
-        let mut facts = self.facts(snapshot, &way, contact, devices, seed, now);
+        let mut facts = self.facts(&way, contact, devices, seed, now);
         let place = (way.channel().name.clone(), way.rule_name());
         let decision = way.decide(&facts, now);
-        facts.keep_considered(&decision);
+        way.keep_considered(&mut facts, &decision);
         self.claim(call, place, &decision);
         (facts, decision)
     }
@@ -127,11 +125,7 @@ impl Desk {
     /// The next call to be let select again.
     pub(super) fn poll_call(&mut self) -> Option<Action> {
         while let Some((user, from)) = self.freed.pop_first() {
-            if !self
-                .people
-                .get(&user)
-                .is_none_or(super::people::Person::is_free)
-            {
+            if !self.people.get(&user).is_none_or(Person::is_free) {
                 continue;
             }
             let next = self
@@ -183,24 +177,24 @@ impl Desk {
     /// What is known of those whom the way may lead to.
     pub(super) fn facts(
         &mut self,
-        snapshot: &Snapshot,
         way: &Way<'_>,
         contact: Option<ContactFacts>,
         devices: &dyn Fn(&UserName) -> DeviceFacts,
         seed: u64,
         now: Now,
     ) -> Facts {
-        let mut users = BTreeMap::new();
-        for name in way.people(contact.as_ref()) {
-            let Entry::Vacant(unknown) = users.entry(name.clone()) else {
-                continue;
+        let people = way.people(contact.as_ref());
+        let mut users = Known::with_capacity(people.len());
+        for user in people {
+            let look = |person: &mut Person| {
+                person.wrap_up = user.wrap_up;
+                person.facts(devices(&user.name), now)
             };
-            let Some(user) = snapshot.user(name) else {
-                continue;
+            let facts = match self.people.get_mut(&user.name) {
+                Some(person) => look(person),
+                None => look(self.person(&user.name)),
             };
-            let person = self.person(name);
-            person.wrap_up = user.wrap_up;
-            unknown.insert(person.facts(devices(name), now));
+            users.add(user.name.clone(), facts);
         }
         let round = (way.channel().name.clone(), way.rule_name());
         let round = self.rounds.get(&round);

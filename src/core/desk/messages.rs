@@ -60,7 +60,7 @@ impl Desk {
             }
         };
         let contact = ask.contact.clone();
-        let mut facts = self.facts(snapshot, &way, contact, &phones, seed, now);
+        let mut facts = self.facts(&way, contact, &phones, seed, now);
         let mut decision = way.decide(&facts, now);
         if let Outcome::Assign { user, .. } = &decision.outcome
             && cause(ask.request) != Some(Cause::BecameAvailable)
@@ -69,7 +69,7 @@ impl Desk {
             facts.older_waiting = true;
             decision = way.decide(&facts, now);
         }
-        facts.keep_considered(&decision);
+        way.keep_considered(&mut facts, &decision);
         self.claim_message(snapshot, ask, &way, &facts, &decision, now);
         (facts, decision)
     }

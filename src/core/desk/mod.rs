@@ -18,11 +18,11 @@ mod messages;
 mod people;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::core::conversation::PresenceRecord;
 use crate::core::id::{CallId, ConversationId};
-use crate::core::name::{ChannelName, UserName};
+use crate::core::name::{ByName, ChannelName, UserName};
 use crate::core::routing::{Attempt, Cause};
 use crate::core::snapshot::RuleName;
 use crate::core::time::{Mono, Now};
@@ -75,7 +75,8 @@ pub enum Action {
 /// conversations that are open.
 #[derive(Clone, Debug, Default)]
 pub struct Desk {
-    people: BTreeMap<UserName, Person>,
+    /// Looked up, never gone through in an order.
+    people: HashMap<UserName, Person, ByName>,
     calls: BTreeMap<CallId, Party>,
     /// Calls by arrival, for those that seek somebody.
     arrivals: BTreeMap<Arrival, CallId>,

@@ -1,17 +1,41 @@
 //! Who is in a step, and who of them can take what has come.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::words;
 use super::{Attempt, Busy, Cause, Code, Facts, Presence, Progress, UserFacts, Via, Way};
-use crate::core::name::{InboxName, ScheduleName, UserName};
+use crate::core::name::{InboxName, ScheduleName, TeamName, UserName};
 use crate::core::snapshot::{Kind, RuleName, Snapshot, Step, Target, User};
 use crate::core::time::{Now, Wall};
 
+/// One person in a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member<'a> {
+    pub name: &'a UserName,
+    /// As the configuration has the person, with the place in its list.
+    user: Option<(usize, &'a User)>,
+    reach: Reach<'a>,
+}
+
+/// How somebody comes into a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach<'a> {
+    /// By name.
+    Named,
+    /// As a main member of this team.
+    Team(&'a TeamName),
+    /// As an extra member of this team: by hand only.
+    Extra(&'a TeamName),
+    /// As the owner of the contact.
+    Owner,
+}
+
 /// One person in a step, and how things stand with that person.
-pub(super) struct Standing<'a> {
-    pub user: &'a UserName,
-    pub via: Via,
+pub(super) struct Standing<'a, 'f> {
+    pub name: &'a UserName,
+    pub reach: Reach<'a>,
+    pub known: Option<&'f UserFacts>,
     pub stand: Stand,
 }
 
@@ -23,9 +47,43 @@ pub(super) enum Stand {
     /// This call rings the person.
     RungByThis,
     /// Another call rings the person, and may let go.
-    RungByOther(String),
+    RungByOther(Arc<str>),
     /// No.
-    Out(Code, String),
+    Out(Code, Arc<str>),
+}
+
+impl<'a> Member<'a> {
+    fn new(snapshot: &'a Snapshot, name: &'a UserName, reach: Reach<'a>) -> Member<'a> {
+        let place = snapshot.users.place(name);
+        let user = place.and_then(|place| Some((place, snapshot.users.get(place)?)));
+        Member { name, user, reach }
+    }
+
+    /// As the configuration has the person; `None`: not at all.
+    pub fn user(&self) -> Option<&'a User> {
+        self.user.map(|(_, user)| user)
+    }
+
+    /// The place among the users of the configuration.
+    pub fn place(&self) -> Option<usize> {
+        self.user.map(|(place, _)| place)
+    }
+
+    /// Whether a rule can find the person, and not a hand only.
+    pub fn is_reached(&self) -> bool {
+        !matches!(self.reach, Reach::Extra(_))
+    }
+}
+
+impl Reach<'_> {
+    /// As traces keep it.
+    pub fn via(self) -> Via {
+        match self {
+            Reach::Named => Via::Named,
+            Reach::Team(team) | Reach::Extra(team) => Via::Team(team.clone()),
+            Reach::Owner => Via::Owner,
+        }
+    }
 }
 
 /// What became of the offers so far, as it matters in one step.
@@ -76,58 +134,29 @@ pub(super) fn reached<'a>(
     snapshot: &'a Snapshot,
     step: &'a Step,
     owner: Option<&'a UserName>,
-) -> impl Iterator<Item = (&'a UserName, Via)> {
+) -> impl Iterator<Item = (&'a UserName, Reach<'a>)> {
     let (lists, owner) = match step.target {
         Target::Lists => (Some(step), None),
         Target::ContactOwner => (None, owner),
         Target::CustomerAgent | Target::Nobody => (None, None),
     };
     let listed = lists.into_iter().flat_map(|step| {
-        let named = step.users.iter().map(|user| (user, Via::Named));
+        let named = step.users.iter().map(|user| (user, Reach::Named));
         let teams = step.teams.iter().filter_map(|name| snapshot.team(name));
         let members = teams.flat_map(|team| {
-            let via = Via::Team(team.name.clone());
-            team.members.iter().map(move |user| (user, via.clone()))
+            let reach = Reach::Team(&team.name);
+            team.members.iter().map(move |user| (user, reach))
         });
         named.chain(members)
     });
-    listed.chain(owner.map(|owner| (owner, Via::Owner)))
-}
-
-/// Everybody in a step, once each, with how things stand: those that it reaches, then the extra
-/// members of its teams.
-pub(super) fn standings<'a>(
-    way: &Way<'a>,
-    step: &'a Step,
-    owner: Option<&'a UserName>,
-    course: &Course<'_>,
-    facts: &Facts,
-    now: Now,
-) -> Vec<Standing<'a>> {
-    let mut desk = Reception::new(way, step, course, facts, now);
-    let mut seen = HashSet::new();
-    let mut standings: Vec<Standing<'a>> = reached(way.snapshot(), step, owner)
-        .filter(|(user, _)| seen.insert(&***user))
-        .map(|(user, via)| Standing {
-            stand: desk.stand(user, &via),
-            user,
-            via,
-        })
-        .collect();
-    standings.extend(
-        extra(way.snapshot(), step)
-            .filter(|(user, _)| seen.insert(&***user))
-            .map(|(user, via)| Standing {
-                user,
-                via,
-                stand: Stand::Out(Code::ExtraMember, String::new()),
-            }),
-    );
-    standings
+    listed.chain(owner.map(|owner| (owner, Reach::Owner)))
 }
 
 /// The extra members of a step's teams.
-fn extra<'a>(snapshot: &'a Snapshot, step: &'a Step) -> impl Iterator<Item = (&'a UserName, Via)> {
+fn extra<'a>(
+    snapshot: &'a Snapshot,
+    step: &'a Step,
+) -> impl Iterator<Item = (&'a UserName, Reach<'a>)> {
     let teams = match step.target {
         Target::Lists => step.teams.as_slice(),
         Target::ContactOwner | Target::CustomerAgent | Target::Nobody => &[],
@@ -136,11 +165,52 @@ fn extra<'a>(snapshot: &'a Snapshot, step: &'a Step) -> impl Iterator<Item = (&'
         .iter()
         .filter_map(|name| snapshot.team(name))
         .flat_map(|team| {
-            let via = Via::Team(team.name.clone());
-            team.extra_members
-                .iter()
-                .map(move |user| (user, via.clone()))
+            let reach = Reach::Extra(&team.name);
+            team.extra_members.iter().map(move |user| (user, reach))
         })
+}
+
+/// Everybody in a step, once each: those that it reaches, then the extra members of its teams.
+pub(super) fn members<'a>(
+    snapshot: &'a Snapshot,
+    step: &'a Step,
+    owner: Option<&'a UserName>,
+) -> Vec<Member<'a>> {
+    let mut seen = vec![false; snapshot.users.len()];
+    let mut strangers = HashSet::new();
+    let everybody = reached(snapshot, step, owner).chain(extra(snapshot, step));
+    let members = everybody.map(|(name, reach)| Member::new(snapshot, name, reach));
+    let first = |member: &Member<'a>| {
+        let seen = member.user.and_then(|(place, _)| seen.get_mut(place));
+        match seen {
+            Some(seen) => !std::mem::replace(seen, true),
+            None => strangers.insert(member.name),
+        }
+    };
+    members.filter(first).collect()
+}
+
+/// How things stand with everybody in a step.
+pub(super) fn standings<'a, 'f>(
+    way: &Way<'a>,
+    step: &Step,
+    members: &[Member<'a>],
+    course: &Course<'_>,
+    facts: &'f Facts,
+    now: Now,
+) -> Vec<Standing<'a, 'f>> {
+    let mut reception = Reception::new(way, step, course, now);
+    let mut users = facts.users.lookup();
+    let standing = |member: &Member<'a>| {
+        let known = users.find(member.name);
+        Standing {
+            name: member.name,
+            reach: member.reach,
+            known,
+            stand: reception.stand(member, known),
+        }
+    };
+    members.iter().map(standing).collect()
 }
 
 /// Asks everything that can stand between what has come and a person.
@@ -152,20 +222,17 @@ struct Reception<'a, 'b> {
     only_available: bool,
     rule: RuleName,
     course: &'b Course<'b>,
-    facts: &'b Facts,
     unknown: UserFacts,
     now: Now,
     open: HashMap<&'a str, bool>,
+    /// Who may see the inbox, by place among the users, once somebody is asked for.
+    access: Option<Vec<bool>>,
+    /// What is said of many.
+    nothing: Arc<str>,
 }
 
 impl<'a, 'b> Reception<'a, 'b> {
-    fn new(
-        way: &Way<'a>,
-        step: &Step,
-        course: &'b Course<'b>,
-        facts: &'b Facts,
-        now: Now,
-    ) -> Reception<'a, 'b> {
+    fn new(way: &Way<'a>, step: &Step, course: &'b Course<'b>, now: Now) -> Reception<'a, 'b> {
         let channel = way.channel();
         let kind = channel.kind();
         Reception {
@@ -176,34 +243,67 @@ impl<'a, 'b> Reception<'a, 'b> {
             only_available: step.only_available || kind == Kind::Call,
             rule: way.rule_name(),
             course,
-            facts,
             unknown: UserFacts::default(),
             now,
             open: HashMap::new(),
+            access: None,
+            nothing: Arc::default(),
         }
     }
 
     /// What the configuration says comes first, then what became of an offer to this person, then
     /// the moment.
-    fn stand(&mut self, name: &'a UserName, via: &Via) -> Stand {
-        let Some(user) = self.snapshot.user(name) else {
-            return Stand::Out(Code::NoSeat, "not in this configuration".to_owned());
+    fn stand(&mut self, member: &Member<'a>, known: Option<&UserFacts>) -> Stand {
+        if !member.is_reached() {
+            return Stand::Out(Code::ExtraMember, Arc::clone(&self.nothing));
+        }
+        let Some((place, user)) = member.user else {
+            return Stand::Out(Code::NoSeat, "not in this configuration".into());
         };
-        self.entitled(user, via)
-            .or_else(|| self.offered(name))
-            .or_else(|| self.only_available.then(|| self.present(user, via))?)
+        self.entitled(place, user, member.reach)
+            .or_else(|| self.offered(member.name))
+            .or_else(|| {
+                self.only_available
+                    .then(|| self.present(user, member.reach, known))?
+            })
             .unwrap_or(Stand::Free)
     }
 
-    fn entitled(&self, user: &User, via: &Via) -> Option<Stand> {
+    fn entitled(&mut self, place: usize, user: &User, reach: Reach<'_>) -> Option<Stand> {
         if user.seat.is_none() {
-            return Some(Stand::Out(Code::NoSeat, String::new()));
+            return Some(Stand::Out(Code::NoSeat, Arc::clone(&self.nothing)));
         }
         let inbox = self.inbox?;
-        (!has_access(self.snapshot, inbox, &user.name, via)).then(|| {
+        (!self.has_access(inbox, place, reach)).then(|| {
             let detail = format!("inbox {:?}", &**inbox);
-            Stand::Out(Code::NoInboxAccess, detail)
+            Stand::Out(Code::NoInboxAccess, detail.into())
         })
+    }
+
+    /// Whether the person may see the inbox. Who comes through one of its teams may, without a search.
+    fn has_access(&mut self, inbox: &InboxName, place: usize, reach: Reach<'_>) -> bool {
+        let Some(found) = self.snapshot.inbox(inbox) else {
+            return false;
+        };
+        let Some(teams) = &found.teams else {
+            return true;
+        };
+        if matches!(reach, Reach::Team(team) if teams.contains(team)) {
+            return true;
+        }
+        let snapshot = self.snapshot;
+        let access = self.access.get_or_insert_with(|| {
+            let mut access = vec![false; snapshot.users.len()];
+            let teams = teams.iter().filter_map(|name| snapshot.team(name));
+            let people = teams.flat_map(|team| team.members.iter().chain(&team.extra_members));
+            for place in people.filter_map(|name| snapshot.users.place(name)) {
+                if let Some(may) = access.get_mut(place) {
+                    *may = true;
+                }
+            }
+            access
+        });
+        access.get(place).copied().unwrap_or(false)
     }
 
     fn offered(&self, user: &UserName) -> Option<Stand> {
@@ -220,30 +320,42 @@ impl<'a, 'b> Reception<'a, 'b> {
                 (Code::NoAnswer, "did not reply in time")
             }
         };
-        Some(Stand::Out(code, detail.to_owned()))
+        Some(Stand::Out(code, detail.into()))
     }
 
-    fn present(&mut self, user: &'a User, via: &Via) -> Option<Stand> {
-        let facts = self.facts;
-        let known = facts.users.get(&user.name);
-        if known.is_some_and(|known| known.presence == Presence::Away) {
-            let detail = known.map_or_else(String::new, |known| known.presence_detail.clone());
+    fn present(
+        &mut self,
+        user: &'a User,
+        reach: Reach<'_>,
+        known: Option<&UserFacts>,
+    ) -> Option<Stand> {
+        if let Some(known) = known
+            && known.presence == Presence::Away
+        {
+            let detail = match known.presence_detail.as_str() {
+                "" => Arc::clone(&self.nothing),
+                why => why.into(),
+            };
             return Some(Stand::Out(Code::Away, detail));
         }
-        self.outside_own_hours(user, via)
+        self.outside_own_hours(user, reach, known)
             .or_else(|| self.out_of_office(user))
-            .or_else(|| self.engaged(user))
+            .or_else(|| self.engaged(user, known))
     }
 
     /// Who is named for closed hours or a break is on call then, whatever the own hours say. What a
     /// person said by hand holds against them for a time.
-    fn outside_own_hours(&mut self, user: &'a User, via: &Via) -> Option<Stand> {
+    fn outside_own_hours(
+        &mut self,
+        user: &'a User,
+        reach: Reach<'_>,
+        known: Option<&UserFacts>,
+    ) -> Option<Stand> {
         let on_call = match self.rule {
-            RuleName::Break | RuleName::AfterHours => *via == Via::Named,
+            RuleName::Break | RuleName::AfterHours => reach == Reach::Named,
             RuleName::WorkingHours | RuleName::Assign => false,
         };
         let name = user.schedule.as_ref().filter(|_| !on_call)?;
-        let known = self.facts.users.get(&user.name);
         let said = known.and_then(|known| known.by_hand_until);
         if self.is_open(name) || said.is_some_and(|until| until > self.now.wall) {
             return None;
@@ -254,29 +366,28 @@ impl<'a, 'b> Reception<'a, 'b> {
             .and_then(|schedule| schedule.state_at(self.now.wall).next_change_local)
             .map_or_else(String::new, |next| format!("; open from {next}"));
         let detail = format!("{name}{next}");
-        Some(Stand::Out(Code::OutsideOwnHours, detail))
+        Some(Stand::Out(Code::OutsideOwnHours, detail.into()))
     }
 
     fn out_of_office(&self, user: &User) -> Option<Stand> {
         let absence = user.absence_at(self.now.wall)?;
         let until = self.clock(user, absence.until);
         let detail = format!("out of office until {until}");
-        Some(Stand::Out(Code::Away, detail))
+        Some(Stand::Out(Code::Away, detail.into()))
     }
 
     /// Phones matter for calls alone; a call that a person talks in may leave less room for messages.
-    fn engaged(&self, user: &User) -> Option<Stand> {
-        let facts = self.facts.users.get(&user.name);
-        let facts = facts.unwrap_or(&self.unknown);
+    fn engaged(&self, user: &User, known: Option<&UserFacts>) -> Option<Stand> {
+        let facts = known.unwrap_or(&self.unknown);
         let full = || self.full(user, facts);
         if self.kind != Kind::Call {
             return full();
         }
-        let out = |code, detail| Some(Stand::Out(code, detail));
+        let out = |code, detail: String| Some(Stand::Out(code, detail.into()));
         match &facts.busy {
             Busy::OnCall(call) => out(Code::OnCall, format!("call {call}")),
             Busy::Ringing(call) => {
-                full().or_else(|| Some(Stand::RungByOther(format!("by call {call}"))))
+                full().or_else(|| Some(Stand::RungByOther(format!("by call {call}").into())))
             }
             Busy::Free if facts.devices.reachable == 0 => out(
                 Code::NoDevice,
@@ -299,7 +410,10 @@ impl<'a, 'b> Reception<'a, 'b> {
         (open >= limit).then(|| {
             let kind = words::many(self.kind);
             let when = during.map_or("", |_| " during a call");
-            Stand::Out(Code::AtCapacity, format!("{open} of {limit} {kind}{when}"))
+            Stand::Out(
+                Code::AtCapacity,
+                format!("{open} of {limit} {kind}{when}").into(),
+            )
         })
     }
 
@@ -316,11 +430,4 @@ impl<'a, 'b> Reception<'a, 'b> {
             schedule.is_none_or(|schedule| schedule.is_open(self.now.wall))
         })
     }
-}
-
-/// Whether the person may see the inbox. Who comes through one of its teams may, without a search.
-fn has_access(snapshot: &Snapshot, inbox: &InboxName, user: &UserName, via: &Via) -> bool {
-    let teams = snapshot.inbox(inbox).and_then(|inbox| inbox.teams.as_ref());
-    let by_team = matches!((via, teams), (Via::Team(team), Some(teams)) if teams.contains(team));
-    by_team || snapshot.has_access(user, Some(inbox))
 }

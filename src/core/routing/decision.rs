@@ -1,5 +1,6 @@
 //! The result of routing: an outcome, and the trace that explains it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -178,9 +179,9 @@ pub struct Candidate {
     pub via: Via,
     /// The stable code.
     pub code: Code,
-    /// What an admin wants to know beside it; empty where the code says all.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
+    /// What an admin wants to know beside it; empty where the code says all. Many share one.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub detail: Arc<str>,
 }
 
 /// What one step came to.
@@ -210,6 +211,10 @@ pub struct Trace {
     /// What else should be known, a sentence each: which prompt and why, what a number was read as.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+fn is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
 }
 
 /// Durations as whole milliseconds.

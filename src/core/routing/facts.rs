@@ -1,11 +1,11 @@
 //! Everything that can differ between two requests to the same snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
+use super::{Decision, Known};
 use crate::core::id::{CallId, ContactId};
 use crate::core::name::UserName;
 use crate::core::snapshot::PerKind;
@@ -17,7 +17,7 @@ use crate::core::time::Wall;
 pub struct Facts {
     /// By user. Who is missing counts as available with one registered device, free, without load.
     #[serde(default)]
-    pub users: BTreeMap<UserName, UserFacts>,
+    pub users: Known,
     /// Round robin: the user who was assigned last, by step of this channel's rule. A step beyond
     /// the end has had nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -62,11 +62,11 @@ impl Facts {
     /// Keeps what is known of those whom the decision considered: what is needed to replay it.
     pub fn keep_considered(&mut self, decision: &Decision) {
         let steps = decision.trace.steps.iter();
-        let considered: BTreeSet<&UserName> = steps
+        let considered: HashSet<&UserName> = steps
             .flat_map(|step| &step.candidates)
             .map(|candidate| &candidate.user)
             .collect();
-        self.users.retain(|user, _| considered.contains(user));
+        self.users.retain(|user| considered.contains(user));
     }
 }
 

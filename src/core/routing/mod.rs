@@ -3,6 +3,7 @@
 mod candidates;
 mod decision;
 mod facts;
+mod known;
 #[cfg(test)]
 mod message_tests;
 pub mod refusal;
@@ -19,6 +20,7 @@ pub use decision::{
     VoicemailReason,
 };
 pub use facts::{Busy, ContactFacts, DeviceFacts, Facts, FoundBy, Presence, UserFacts};
+pub use known::Known;
 pub use request::{Attempt, Cause, Progress, Request, Selection, To};
 pub use way::{Way, sought};
 

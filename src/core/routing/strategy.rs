@@ -1,6 +1,8 @@
 //! How a step's candidates are chosen from.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::candidates::{Course, Stand, Standing};
 use super::{Candidate, Code, Facts, StepTrace, UserFacts};
@@ -33,20 +35,28 @@ pub(super) struct Choosing<'a> {
 
 impl Choosing<'_> {
     /// Chooses among those who are free, in the strategy's order, as many as it has use for now.
-    pub fn choose(&self, standings: Vec<Standing<'_>>) -> Choice {
-        let ranked = self.ranked(&standings);
+    pub fn choose(&self, standings: Vec<Standing<'_, '_>>) -> Choice {
+        let mut ranked = self.ranked(&standings);
         let reachable = standings.iter().any(|standing| match standing.stand {
             Stand::Free | Stand::RungByThis | Stand::RungByOther(_) => true,
             Stand::Out(..) => false,
         });
-        let (chosen, left) = ranked.split_at(ranked.len().min(self.room()));
-        let users = chosen.iter().map(|rank| rank.user.clone()).collect();
+        let room = ranked.len().min(self.room());
+        // Those who are not chosen need no order.
+        if room > 0 && room < ranked.len() {
+            ranked.select_nth_unstable(room - 1);
+        }
+        let (chosen, left) = ranked.split_at_mut(room);
+        chosen.sort_unstable();
+        let named = |rank: &Rank| standings.get(rank.place).map(|standing| standing.name);
+        let users = chosen.iter().filter_map(named).cloned().collect();
         let more = !left.is_empty();
         let verdicts = self.verdicts(chosen, left, standings.len());
+        let nothing = Arc::default();
         let candidates = standings
             .into_iter()
             .zip(verdicts)
-            .map(|(standing, verdict)| candidate(standing, verdict))
+            .map(|(standing, verdict)| candidate(standing, verdict, &nothing))
             .collect();
         Choice {
             chosen: users,
@@ -78,91 +88,76 @@ impl Choosing<'_> {
         }
     }
 
-    fn ranked<'a>(&self, standings: &[Standing<'a>]) -> Vec<Rank<'a>> {
-        let turn = Turn::of(self.number, self.step, standings, self.facts);
-        let mut ranked: Vec<Rank<'a>> = standings
-            .iter()
-            .enumerate()
-            .filter(|(_, standing)| standing.stand == Stand::Free)
-            .map(|(place, standing)| self.rank(standing.user, place, &turn))
-            .collect();
-        ranked.sort_unstable_by_key(|rank| (rank.key, rank.tie, rank.place));
-        ranked
+    /// Round robin: the one who was last assigned in this step.
+    fn last(&self) -> Option<&UserName> {
+        let last = self.facts.round_robin_last.get(self.number)?;
+        last.as_ref()
+            .filter(|_| self.step.strategy == Strategy::RoundRobin)
     }
 
-    fn rank<'a>(&self, user: &'a UserName, place: usize, turn: &Turn) -> Rank<'a> {
-        let known = self.facts.users.get(user);
-        let (key, detail) = match self.step.strategy {
-            Strategy::RingAll | Strategy::Progressive | Strategy::Sequential => {
-                (Key::Place(place), String::new())
-            }
-            Strategy::RoundRobin => {
-                let detail = turn.after.as_ref().map(|last| format!("after {last}"));
-                (Key::Place(turn.place(place)), detail.unwrap_or_default())
-            }
+    fn ranked(&self, standings: &[Standing<'_, '_>]) -> Vec<Rank> {
+        let turn = Turn::of(self, standings);
+        let free = standings
+            .iter()
+            .enumerate()
+            .filter(|(_, standing)| standing.stand == Stand::Free);
+        free.map(|(place, standing)| self.rank(standing, place, &turn))
+            .collect()
+    }
+
+    fn rank(&self, standing: &Standing<'_, '_>, place: usize, turn: &Turn) -> Rank {
+        let known = standing.known;
+        let throw = || throw(self.facts.seed, standing.name);
+        let key = match self.step.strategy {
+            Strategy::RingAll | Strategy::Progressive | Strategy::Sequential => Key::Place(place),
+            Strategy::RoundRobin => Key::Place(turn.place(place)),
             Strategy::LeastBusy => {
-                let load = known.map_or(0, |known| known.open.weighed(self.weights));
-                let even = Kind::ALL.iter().all(|kind| *self.weights.of(*kind) == 1);
-                let detail = if even {
-                    format!("{load} open")
-                } else {
-                    format!("load {load}")
-                };
-                (Key::Load(load), detail)
+                Key::Load(known.map_or(0, |known| known.open.weighed(self.weights)))
             }
-            Strategy::LongestIdle => self.idle(known),
-            Strategy::Random => (Key::Throw(throw(self.facts.seed, user)), String::new()),
+            Strategy::LongestIdle => Key::Idle(self.idle_since(known)),
+            Strategy::Random => Key::Throw(throw()),
         };
         let assigned = known.and_then(|known| known.last_assigned);
         let tie = match self.step.tie_break {
             TieBreak::MostRecentlyAssigned => Tie::Latest(Reverse(assigned)),
             TieBreak::LeastRecentlyAssigned => Tie::Earliest(assigned),
             TieBreak::Listed => Tie::Listed,
-            TieBreak::Random => Tie::Throw(throw(self.facts.seed, user)),
+            TieBreak::Random => Tie::Throw(throw()),
         };
-        Rank {
-            user,
-            place,
-            key,
-            tie,
-            detail,
-        }
+        Rank { key, tie, place }
     }
 
     /// Of calls since the last one ended; of messages since something was last assigned.
-    fn idle(&self, known: Option<&UserFacts>) -> (Key, String) {
-        let (since, none) = if self.kind == Kind::Call {
-            (known.and_then(|known| known.last_call_ended), "no call yet")
+    fn idle_since(&self, known: Option<&UserFacts>) -> Option<Wall> {
+        let known = known?;
+        if self.kind == Kind::Call {
+            known.last_call_ended
         } else {
-            (
-                known.and_then(|known| known.last_assigned),
-                "nothing assigned yet",
-            )
-        };
-        let detail = since.map_or_else(|| none.to_owned(), |_| String::new());
-        (Key::Idle(since), detail)
+            known.last_assigned
+        }
     }
 
     /// What is said of each who is free, by place among the standings.
     fn verdicts(
         &self,
-        chosen: &[Rank<'_>],
-        left: &[Rank<'_>],
+        chosen: &[Rank],
+        left: &[Rank],
         length: usize,
-    ) -> Vec<Option<(Code, String)>> {
-        let mut verdicts: Vec<Option<(Code, String)>> = Vec::new();
-        verdicts.resize_with(length, || None);
+    ) -> Vec<Option<(Code, Arc<str>)>> {
+        let mut words = Words::of(self);
+        let mut verdicts: Vec<Option<(Code, Arc<str>)>> = vec![None; length];
         for rank in chosen {
             if let Some(verdict) = verdicts.get_mut(rank.place) {
-                *verdict = Some((Code::Chosen, rank.detail.clone()));
+                *verdict = Some((Code::Chosen, words.went_by(rank.key)));
             }
         }
         let full = self.course.ringing.len() + chosen.len() >= limit(self.step);
+        let older: Option<Arc<str>> = (self.facts.older_waiting && self.kind != Kind::Call)
+            .then(|| "an older conversation comes first".into());
         for rank in left {
-            let detail = if self.facts.older_waiting && self.kind != Kind::Call {
-                "an older conversation comes first".to_owned()
-            } else {
-                rank.detail.clone()
+            let detail = match &older {
+                Some(older) => Arc::clone(older),
+                None => words.went_by(rank.key),
             };
             if let Some(verdict) = verdicts.get_mut(rank.place) {
                 *verdict = Some((self.passed_over(rank, chosen.first(), full), detail));
@@ -171,7 +166,7 @@ impl Choosing<'_> {
         verdicts
     }
 
-    fn passed_over(&self, rank: &Rank<'_>, first: Option<&Rank<'_>>, full: bool) -> Code {
+    fn passed_over(&self, rank: &Rank, first: Option<&Rank>, full: bool) -> Code {
         match self.step.strategy {
             Strategy::RingAll if self.kind == Kind::Call => Code::OverLimit,
             Strategy::Progressive if full && self.kind == Kind::Call => Code::OverLimit,
@@ -195,16 +190,59 @@ fn limit(step: &Step) -> usize {
     step.max_ringing.max(1)
 }
 
-/// One who is free, at the strategy's place.
-struct Rank<'a> {
-    user: &'a UserName,
-    /// Place among the standings.
-    place: usize,
+/// One who is free, at the strategy's place: the smallest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
     key: Key,
     /// What the rule prefers among equal keys; equal here too, the one written first.
     tie: Tie,
-    /// What the strategy went by, for the trace.
-    detail: String,
+    /// Place among the standings.
+    place: usize,
+}
+
+/// What the strategy went by, for the trace. Many are told the same, so each is written once.
+struct Words {
+    /// Of whichever key, where the strategy has a word for all.
+    all: Arc<str>,
+    even: bool,
+    loads: BTreeMap<u32, Arc<str>>,
+    idle: Arc<str>,
+}
+
+impl Words {
+    fn of(choosing: &Choosing<'_>) -> Words {
+        let last = choosing.last();
+        let idle = match choosing.kind {
+            Kind::Call => "no call yet",
+            Kind::Email | Kind::Form | Kind::Chat => "nothing assigned yet",
+        };
+        let weights = Kind::ALL.iter().map(|kind| *choosing.weights.of(*kind));
+        Words {
+            all: last.map_or_else(Arc::default, |last| format!("after {last}").into()),
+            even: weights.into_iter().all(|weight| weight == 1),
+            loads: BTreeMap::new(),
+            idle: idle.into(),
+        }
+    }
+
+    fn went_by(&mut self, key: Key) -> Arc<str> {
+        match key {
+            Key::Load(load) => {
+                let even = self.even;
+                let written = self.loads.entry(load).or_insert_with(|| {
+                    let text = if even {
+                        format!("{load} open")
+                    } else {
+                        format!("load {load}")
+                    };
+                    text.into()
+                });
+                Arc::clone(written)
+            }
+            Key::Idle(None) => Arc::clone(&self.idle),
+            Key::Idle(Some(_)) | Key::Place(_) | Key::Throw(_) => Arc::clone(&self.all),
+        }
+    }
 }
 
 /// What tells equal ones apart, the smallest first.
@@ -233,22 +271,16 @@ enum Key {
 struct Turn {
     begin: usize,
     length: usize,
-    after: Option<UserName>,
 }
 
 impl Turn {
     /// After the one who was last assigned; who has left the list begins it anew.
-    fn of(number: usize, step: &Step, standings: &[Standing<'_>], facts: &Facts) -> Turn {
-        let last = facts
-            .round_robin_last
-            .get(number)
-            .and_then(Option::as_ref)
-            .filter(|_| step.strategy == Strategy::RoundRobin);
-        let place = last.and_then(|last| standings.iter().position(|s| s.user == last));
+    fn of(choosing: &Choosing<'_>, standings: &[Standing<'_, '_>]) -> Turn {
+        let last = choosing.last();
+        let place = last.and_then(|last| standings.iter().position(|one| one.name == last));
         Turn {
             begin: place.map_or(0, |place| place + 1),
             length: standings.len().max(1),
-            after: last.cloned(),
         }
     }
 
@@ -269,16 +301,20 @@ fn throw(seed: u64, user: &UserName) -> u64 {
     hash ^ (hash >> 31)
 }
 
-fn candidate(standing: Standing<'_>, verdict: Option<(Code, String)>) -> Candidate {
+fn candidate(
+    standing: Standing<'_, '_>,
+    verdict: Option<(Code, Arc<str>)>,
+    nothing: &Arc<str>,
+) -> Candidate {
     let (code, detail) = match standing.stand {
-        Stand::Free => verdict.unwrap_or((Code::NotNeeded, String::new())),
-        Stand::RungByThis => (Code::Ringing, "by this call".to_owned()),
+        Stand::Free => verdict.unwrap_or_else(|| (Code::NotNeeded, Arc::clone(nothing))),
+        Stand::RungByThis => (Code::Ringing, "by this call".into()),
         Stand::RungByOther(detail) => (Code::Ringing, detail),
         Stand::Out(code, detail) => (code, detail),
     };
     Candidate {
-        user: standing.user.clone(),
-        via: standing.via,
+        user: standing.name.clone(),
+        via: standing.reach.via(),
         code,
         detail,
     }

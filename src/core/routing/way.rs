@@ -1,9 +1,11 @@
 //! The way of a request through the configuration: number → channel → hours → rule → steps.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::candidates::{self, Course};
+use super::candidates::{self, Course, Member};
 use super::refusal;
 use super::strategy::Choosing;
 use super::words;
@@ -13,7 +15,9 @@ use super::{
 };
 use crate::core::name::{PromptName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
-use crate::core::snapshot::{Channel, Kind, Rule, RuleName, Snapshot, Step, Strategy, Target};
+use crate::core::snapshot::{
+    Channel, Kind, Rule, RuleName, Snapshot, Step, Strategy, Target, User,
+};
 use crate::core::time::Now;
 
 /// Where a request leads, as far as the configuration and the hours decide: the channel, its hours
@@ -26,6 +30,8 @@ pub struct Way<'a> {
     rule_name: RuleName,
     rule: &'a Rule,
     progress: Option<&'a Progress>,
+    /// Who is in the lists of each step, once it is asked for.
+    lists: Vec<OnceCell<Vec<Member<'a>>>>,
 }
 
 /// What a step came to.
@@ -56,13 +62,15 @@ impl<'a> Way<'a> {
                 (hours, rule)
             }
         };
+        let rule = channel.rule(rule_name);
         Ok(Way {
             snapshot,
             channel,
             hours,
             rule_name,
-            rule: channel.rule(rule_name),
+            rule,
             progress,
+            lists: rule.steps.iter().map(|_| OnceCell::new()).collect(),
         })
     }
 
@@ -81,19 +89,53 @@ impl<'a> Way<'a> {
         self.rule.steps.len()
     }
 
-    /// Everybody whose facts can matter, in no particular order and perhaps more than once.
-    pub fn people(&self, contact: Option<&ContactFacts>) -> impl Iterator<Item = &'a UserName> {
-        let snapshot = self.snapshot;
+    /// Everybody whose facts can matter, once each, in the order in which they are looked at.
+    pub fn people(&self, contact: Option<&ContactFacts>) -> Vec<&'a User> {
         let owner = self.owner(contact).ok();
-        let begin = match self.channel.kind() {
+        let mut seen = vec![false; self.snapshot.users.len()];
+        let mut people = Vec::new();
+        let steps = self.rule.steps.iter().enumerate().skip(self.passed());
+        for (number, step) in steps {
+            let members = self.members(number, step, owner);
+            people.reserve(members.len());
+            for member in members.iter().filter(|member| member.is_reached()) {
+                let seen = member.place().and_then(|place| seen.get_mut(place));
+                let first = seen.is_some_and(|seen| !std::mem::replace(seen, true));
+                people.extend(member.user().filter(|_| first));
+            }
+        }
+        people
+    }
+
+    /// Steps that a call has behind it. A message looks at all of them each time.
+    fn passed(&self) -> usize {
+        match self.channel.kind() {
             Kind::Call => self.progress.map_or(0, |progress| progress.step),
             Kind::Email | Kind::Form | Kind::Chat => 0,
-        };
-        self.rule
-            .steps
-            .iter()
-            .skip(begin)
-            .flat_map(move |step| candidates::reached(snapshot, step, owner).map(|(user, _)| user))
+        }
+    }
+
+    /// Everybody in a step, once each.
+    fn members(
+        &self,
+        number: usize,
+        step: &'a Step,
+        owner: Option<&'a UserName>,
+    ) -> Cow<'_, [Member<'a>]> {
+        let find = || candidates::members(self.snapshot, step, owner);
+        match (step.target, self.lists.get(number)) {
+            (Target::Lists, Some(found)) => Cow::Borrowed(found.get_or_init(find)),
+            _ => Cow::Owned(find()),
+        }
+    }
+
+    /// Forgets what is known of those whom the decision did not consider: what is left replays it.
+    pub fn keep_considered(&self, facts: &mut Facts, decision: &Decision) {
+        let left = self.rule.steps.len().saturating_sub(self.passed());
+        // Where all steps were looked at, everybody was.
+        if decision.trace.steps.len() != left {
+            facts.keep_considered(decision);
+        }
     }
 
     /// The contact's owner, as far as the configuration lets one be asked for and knows the person;
@@ -187,7 +229,7 @@ impl<'a> Way<'a> {
     fn step(
         &self,
         number: usize,
-        step: &Step,
+        step: &'a Step,
         facts: &Facts,
         now: Now,
         trace: &mut Trace,
@@ -217,7 +259,8 @@ impl<'a> Way<'a> {
             }
         }
         let course = Course::new(self.progress, number, kind);
-        let standings = candidates::standings(self, step, owner, &course, facts, now);
+        let members = self.members(number, step, owner);
+        let standings = candidates::standings(self, step, &members, &course, facts, now);
         let choosing = Choosing {
             number,
             step,

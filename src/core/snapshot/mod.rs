@@ -29,7 +29,8 @@ pub use service::{
 };
 
 use crate::core::name::{
-    AgentName, ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName, UserName,
+    AgentName, ByName, ChannelName, InboxName, PromptName, ScheduleName, TeamName, TrunkName,
+    UserName,
 };
 use crate::core::number::{Country, PhoneNumber};
 use crate::core::prompt::{Audio, PromptFiles};
@@ -164,13 +165,13 @@ named!(
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
     items: Vec<T>,
-    places: HashMap<Box<str>, usize>,
+    places: HashMap<Box<str>, usize, ByName>,
 }
 
 impl<T: Named> From<Vec<T>> for Listed<T> {
     /// Of several with one name the first is found by it.
     fn from(items: Vec<T>) -> Listed<T> {
-        let mut places = HashMap::with_capacity(items.len());
+        let mut places = HashMap::with_capacity_and_hasher(items.len(), ByName::default());
         for (place, item) in items.iter().enumerate() {
             places.entry(item.name().into()).or_insert(place);
         }
@@ -188,7 +189,7 @@ impl<T> Default for Listed<T> {
     fn default() -> Listed<T> {
         Listed {
             items: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
         }
     }
 }
@@ -196,9 +197,12 @@ impl<T> Default for Listed<T> {
 impl<T> Listed<T> {
     /// The one of that name.
     pub fn named(&self, name: &str) -> Option<&T> {
-        self.places
-            .get(name)
-            .and_then(|place| self.items.get(*place))
+        self.items.get(self.place(name)?)
+    }
+
+    /// The place of the one of that name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
     }
 }
 

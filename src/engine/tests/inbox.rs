@@ -126,8 +126,8 @@ impl World {
                 let mut tried = tried.filter(|(who, _)| who == user);
                 !row.replied && tried.any(|(_, attempt)| *attempt == Attempt::TimedOut)
             });
-            let nobody = row.assignee.is_none()
-                && row.unassigned == Some(UnassignedReason::NobodyAvailable);
+            let nobody =
+                row.assignee.is_none() && row.unassigned == Some(UnassignedReason::NobodyAvailable);
             let waits = row.status == Status::Open && (nobody || overdue);
             assert_eq!(self.engine.desk.waits(row.id), waits, "{row:?}");
             if let Some(user) = user {
