@@ -31,7 +31,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use asker::{Asker, Needs};
 pub use figures::Figures;
@@ -47,6 +47,10 @@ use password::Hashing;
 use rates::Rates;
 use routes::Routes;
 use session::Sessions;
+
+/// Uploads that are decoded at once. The others wait without a thread, so that files and passwords
+/// go on meanwhile.
+const DECODING: usize = 2;
 
 /// Why HTTP cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,7 @@ pub(crate) struct Shared {
     events: Arc<Events>,
     once: Once,
     bodies: Bodies,
+    decoding: Semaphore,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -128,6 +133,7 @@ pub fn start(
         events: Arc::default(),
         once: Once::default(),
         bodies: Bodies::default(),
+        decoding: Semaphore::new(DECODING),
         stop: Arc::clone(&stop),
     }));
     let proxies = app.services.door.clone();

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -95,6 +96,15 @@ async fn admit(
             Ok(asker) => request.extensions_mut().insert(asker),
             Err(error) => return error.into_response(),
         };
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > needs.largest) {
+        let text = format!(
+            "The body is larger than the {} octets that are taken here.",
+            needs.largest
+        );
+        return HttpError::TooLarge(text).into_response();
     }
     if request.method().is_safe() {
         return next.run(request).await;

@@ -164,7 +164,9 @@ async fn who_am_i(State(app): State<App>, asker: Asker) -> Json<Identity> {
 }
 
 /// Signs out: the session ends at once.
-#[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses((status = 204, description = "Signed out")))]
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses(
+    (status = 204, description = "Signed out"), (status = 409, description = "A token does not sign out", body = super::Problem),
+))]
 async fn sign_out(State(app): State<App>, asker: Asker) -> Result<Response, HttpError> {
     let snapshot = app.services.door.snapshot();
     let settings = http_settings(&snapshot)?;

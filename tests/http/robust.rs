@@ -254,5 +254,10 @@ async fn a_sign_in_is_small() {
     let house = House::open().await;
     let long = json!({ "user": "a".repeat(10_000), "password": "x" });
     let answer = house.as_nobody().post("/api/v1/session", &long).await;
+    assert!(
+        answer.text.contains("larger than the 8192 octets"),
+        "{}",
+        answer.text
+    );
     assert_eq!(answer.reason(), (413, "too-large".to_owned()));
 }

@@ -1,5 +1,7 @@
 //! Prompts: uploaded, listened to, replaced, deleted. What has changed is in force for the next call.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Multipart, State};
@@ -22,6 +24,9 @@ use crate::media::prompt::{Existing, Library, LibraryError, Prompt, PromptError,
 
 /// A multipart body: the file, and a little around it.
 const LARGEST_BODY: usize = MOST_UPLOADED + 64 * 1024;
+
+/// How long an upload waits for its turn to be decoded, each of which takes some seconds.
+const TURN: Duration = Duration::from_secs(30);
 
 pub(super) fn add(routes: Routes) -> Routes {
     let read = Needs::scope(Scope::ReadConfiguration);
@@ -301,6 +306,9 @@ fn missing(part: &str) -> HttpError {
 }
 
 async fn checked(app: &App, file: Sent) -> Result<Checked, HttpError> {
+    let busy = || HttpError::Busy("Other uploads are being decoded. Try again.".to_owned());
+    let turn = tokio::time::timeout(TURN, app.decoding.acquire()).await;
+    let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     app.blocking(move |_| Ok(upload::check(file.octets, &file.file_name)?))
         .await
 }
