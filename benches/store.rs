@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ringdesk::clock;
 use ringdesk::core::conversation::{
-    Assignee, Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord,
-    SeenRecord, Status,
+    Assignee, Author, ContactRecord, ConversationRecord, MessageKind, MessageRecord, SeenRecord,
+    Status,
 };
 use ringdesk::core::id::{ContactId, ConversationId, MessageId};
 use ringdesk::core::name::UserName;
@@ -306,59 +306,42 @@ fn contact(n: u128) -> ContactRecord {
 fn conversation(n: u128) -> ConversationRecord {
     let closed = !n.is_multiple_of(10);
     ConversationRecord {
-        id: ConversationId(Uuid::from_u128(n + 1)),
-        revision: 1,
-        kind: Kind::Email,
-        channel: "support".into(),
         inbox: Some(format!("inbox-{}", n / 10 % 10).into()),
         status: if closed { Status::Closed } else { Status::Open },
         subject: format!("Question number {n}"),
         contact: Some(contact(n).id),
         contact_name: contact(n).name,
         contact_address: contact(n).addresses.into_iter().next(),
-        found_by: None,
-        visitor: None,
-        from: None,
-        item: None,
-        began: at(n),
-        last_message: at(n),
         preview: "Hello, where is my parcel?".to_owned(),
-        awaits_reply_since: None,
         replied: closed,
         assignee: (!n.is_multiple_of(20)).then(|| Assignee::User(user(n / 10))),
         assigned: Some(at(n)),
-        unassigned: None,
-        decision: None,
-        progress: None,
         closed: closed.then(|| at(n)),
+        ..ConversationRecord::begun(
+            ConversationId(Uuid::from_u128(n + 1)),
+            Kind::Email,
+            "support".into(),
+            at(n),
+        )
     }
 }
 
 /// Some forty words, one of them in no other conversation.
 fn message(id: u128, n: u128) -> MessageRecord {
     MessageRecord {
-        id: MessageId(Uuid::from_u128(id + 1)),
-        conversation: conversation(n).id,
-        at: at(n),
-        kind: MessageKind::Received,
-        author: Author::Contact,
         author_name: contact(n).name,
-        subject: None,
         text: format!(
             "Hello, where is my parcel? I ordered it three weeks ago, paid at once, and was told that \
              it would be here within five days. The number that you gave me is word{n}, and nobody \
              knows it. Please tell me what to do. Kind regards"
         ),
-        quoted: None,
-        html: None,
-        fields: Vec::new(),
-        attachments: Vec::new(),
-        delivery: Delivery::None,
         external_id: Some(format!("{id}@example.com")),
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(Uuid::from_u128(id + 1)),
+            conversation(n).id,
+            at(n),
+            MessageKind::Received,
+            Author::Contact,
+        )
     }
 }

@@ -579,33 +579,7 @@ mod tests {
     }
 
     fn row(id: crate::core::id::ConversationId, began: Wall) -> ConversationRecord {
-        ConversationRecord {
-            id,
-            revision: 1,
-            kind: Kind::Chat,
-            channel: "website".into(),
-            inbox: None,
-            status: Status::Open,
-            subject: String::new(),
-            contact: None,
-            contact_name: String::new(),
-            contact_address: None,
-            found_by: None,
-            visitor: None,
-            from: None,
-            item: None,
-            began,
-            last_message: began,
-            preview: String::new(),
-            awaits_reply_since: None,
-            replied: false,
-            assignee: None,
-            assigned: None,
-            unassigned: None,
-            decision: None,
-            progress: None,
-            closed: None,
-        }
+        ConversationRecord::begun(id, Kind::Chat, "website".into(), began)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::journal::{Placed, Position};
 use crate::core::conversation::{
-    Assignee, Author, ConversationRecord, Delivery, ItemKind, MessageKind, MessageRecord, Status,
+    Assignee, Author, ConversationRecord, ItemKind, MessageKind, MessageRecord, Status,
 };
 use crate::core::id::{CallId, ConversationId, DecisionId, MessageId};
 use crate::core::name::{ChannelName, InboxName, UserName};
@@ -84,59 +84,40 @@ impl Item {
         };
         let answered = self.item == ItemKind::Call;
         let conversation = ConversationRecord {
-            id: self.id,
             revision: 0,
-            kind: Kind::Call,
-            channel: self.channel,
             inbox: Some(InboxName::from("")),
             status: match self.closed {
                 Some(_) => Status::Closed,
                 None => Status::Open,
             },
             subject: name.clone(),
-            contact: None,
             contact_name: name.clone(),
             contact_address: self.from.as_ref().map(ToString::to_string),
-            found_by: None,
-            visitor: None,
             from: self.from,
             item: Some(self.item),
-            began: self.began,
             last_message: self.closed.unwrap_or(self.began),
-            preview: String::new(),
             awaits_reply_since: (!answered && self.closed.is_none()).then_some(self.began),
             replied: answered,
             assigned: self.assignee.as_ref().map(|_| self.began),
             assignee: self.assignee.map(Assignee::User),
-            unassigned: None,
-            decision: None,
-            progress: None,
             closed: self.closed,
+            ..ConversationRecord::begun(self.id, Kind::Call, self.channel, self.began)
+        };
+        let kind = match self.item {
+            ItemKind::Call => MessageKind::Call,
+            ItemKind::MissedCall => MessageKind::MissedCall,
+            ItemKind::Voicemail => MessageKind::Voicemail,
         };
         let message = MessageRecord {
-            id: MessageId(self.call.0),
-            conversation: self.id,
-            at: self.began,
-            kind: match self.item {
-                ItemKind::Call => MessageKind::Call,
-                ItemKind::MissedCall => MessageKind::MissedCall,
-                ItemKind::Voicemail => MessageKind::Voicemail,
-            },
-            author: Author::Contact,
             author_name: name,
-            subject: None,
-            text: String::new(),
-            quoted: None,
-            html: None,
-            fields: Vec::new(),
-            attachments: Vec::new(),
-            delivery: Delivery::None,
-            external_id: None,
-            raw: None,
             call: Some(self.call),
-            earlier_calls: Vec::new(),
-            voicemail: None,
-            count: 1,
+            ..MessageRecord::new(
+                MessageId(self.call.0),
+                self.id,
+                self.began,
+                kind,
+                Author::Contact,
+            )
         };
         (conversation, message)
     }

@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::core::conversation::{Author, Delivery, MessageKind};
+use crate::core::conversation::{Author, MessageKind};
 use crate::core::id::{AttachmentId, ContactId, ConversationId, MessageId};
 use crate::core::snapshot::Secret;
 
@@ -70,15 +70,8 @@ fn who_is_told_of_what() {
 #[test]
 fn nothing_of_the_inside_goes_outside() {
     let message = MessageRecord {
-        id: MessageId(Uuid::from_u128(2)),
-        conversation: ConversationId(Uuid::from_u128(1)),
-        at: Wall::from_seconds(0),
-        kind: MessageKind::Received,
-        author: Author::Contact,
         author_name: "Kari <kari@example.com>".to_owned(),
-        subject: None,
         text: "x".repeat(LONGEST_TEXT + 1),
-        quoted: None,
         html: Some("<b>secret-html</b>".to_owned()),
         fields: vec![("Order".to_owned(), "42".to_owned())],
         attachments: vec![Attachment {
@@ -89,13 +82,15 @@ fn nothing_of_the_inside_goes_outside() {
             path: "2026/11/secret-path".into(),
             content_id: None,
         }],
-        delivery: Delivery::None,
         external_id: Some("secret-external".to_owned()),
         raw: Some("secret-raw".into()),
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(Uuid::from_u128(2)),
+            ConversationId(Uuid::from_u128(1)),
+            Wall::from_seconds(0),
+            MessageKind::Received,
+            Author::Contact,
+        )
     };
     let told = message_told(&message);
     assert!(!told.to_string().contains("secret"), "{told}");

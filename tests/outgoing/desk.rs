@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringdesk::core::conversation::{
-    Author, ContactRecord, ConversationRecord, Delivery, Event, Happening, MessageKind,
-    MessageRecord, Status,
+    Author, ContactRecord, ConversationRecord, Event, Happening, MessageKind, MessageRecord,
 };
 use ringdesk::core::id::{ConversationId, MessageId};
 use ringdesk::core::snapshot::{Kind, Snapshot};
@@ -38,56 +37,33 @@ pub const AT: Wall = Wall::from_seconds(1_800_000_000);
 /// A chat in the inbox `customers`.
 pub fn conversation(number: u128) -> ConversationRecord {
     ConversationRecord {
-        id: ConversationId(Uuid::from_u128(number)),
-        revision: 1,
-        kind: Kind::Chat,
-        channel: "website-chat".into(),
         inbox: Some("customers".into()),
-        status: Status::Open,
         subject: "Hello".to_owned(),
-        contact: None,
         contact_name: "Kari Nordmann".to_owned(),
         contact_address: Some("kari@example.com".to_owned()),
-        found_by: None,
-        visitor: None,
-        from: None,
-        item: None,
-        began: AT,
-        last_message: AT,
         preview: "Hello".to_owned(),
         awaits_reply_since: Some(AT),
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(
+            ConversationId(Uuid::from_u128(number)),
+            Kind::Chat,
+            "website-chat".into(),
+            AT,
+        )
     }
 }
 
 /// A message of the other side.
 pub fn message(conversation: &ConversationRecord, number: u128, text: &str) -> MessageRecord {
     MessageRecord {
-        id: MessageId(Uuid::from_u128(number)),
-        conversation: conversation.id,
-        at: AT,
-        kind: MessageKind::Received,
-        author: Author::Contact,
         author_name: "Kari Nordmann".to_owned(),
-        subject: None,
         text: text.to_owned(),
-        quoted: None,
-        html: None,
-        fields: Vec::new(),
-        attachments: Vec::new(),
-        delivery: Delivery::None,
-        external_id: None,
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(Uuid::from_u128(number)),
+            conversation.id,
+            AT,
+            MessageKind::Received,
+            Author::Contact,
+        )
     }
 }
 

@@ -235,7 +235,6 @@ fn invalid(text: String) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::conversation::record::Status;
     use crate::core::sample;
     use crate::core::snapshot::{Kind, Token};
 
@@ -281,31 +280,14 @@ mod tests {
 
     fn conversation(inbox: Option<&str>, assignee: Option<Assignee>) -> ConversationRecord {
         ConversationRecord {
-            id: Default::default(),
-            revision: 1,
-            kind: Kind::Email,
-            channel: "mail".into(),
             inbox: inbox.map(InboxName::from),
-            status: Status::Open,
-            subject: String::new(),
-            contact: None,
-            contact_name: String::new(),
-            contact_address: None,
-            found_by: None,
-            visitor: None,
-            from: None,
-            item: None,
-            began: Default::default(),
-            last_message: Default::default(),
-            preview: String::new(),
-            awaits_reply_since: None,
-            replied: false,
             assignee,
-            assigned: None,
-            unassigned: None,
-            decision: None,
-            progress: None,
-            closed: None,
+            ..ConversationRecord::begun(
+                Default::default(),
+                Kind::Email,
+                "mail".into(),
+                Default::default(),
+            )
         }
     }
 

@@ -123,6 +123,44 @@ pub struct ConversationRecord {
     pub closed: Option<Wall>,
 }
 
+impl ConversationRecord {
+    /// One that has just begun: open, of nobody known, with nobody.
+    pub fn begun(
+        id: ConversationId,
+        kind: Kind,
+        channel: ChannelName,
+        at: Wall,
+    ) -> ConversationRecord {
+        ConversationRecord {
+            id,
+            revision: 1,
+            kind,
+            channel,
+            inbox: None,
+            status: Status::Open,
+            subject: String::new(),
+            contact: None,
+            contact_name: String::new(),
+            contact_address: None,
+            found_by: None,
+            visitor: None,
+            from: None,
+            item: None,
+            began: at,
+            last_message: at,
+            preview: String::new(),
+            awaits_reply_since: None,
+            replied: false,
+            assignee: None,
+            assigned: None,
+            unassigned: None,
+            decision: None,
+            progress: None,
+            closed: None,
+        }
+    }
+}
+
 /// Who wrote a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -218,6 +256,39 @@ pub struct MessageRecord {
     pub voicemail: Option<VoicemailId>,
     /// How many missed calls it stands for.
     pub count: u32,
+}
+
+impl MessageRecord {
+    /// One that says nothing yet.
+    pub fn new(
+        id: MessageId,
+        conversation: ConversationId,
+        at: Wall,
+        kind: MessageKind,
+        author: Author,
+    ) -> MessageRecord {
+        MessageRecord {
+            id,
+            conversation,
+            at,
+            kind,
+            author,
+            author_name: String::new(),
+            subject: None,
+            text: String::new(),
+            quoted: None,
+            html: None,
+            fields: Vec::new(),
+            attachments: Vec::new(),
+            delivery: Delivery::None,
+            external_id: None,
+            raw: None,
+            call: None,
+            earlier_calls: Vec::new(),
+            voicemail: None,
+            count: 1,
+        }
+    }
 }
 
 /// A file that came with a message, or goes with one.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::conversation::{Author, Delivery, MessageKind};
+use crate::core::conversation::{Author, MessageKind};
 use crate::core::id::MessageId;
 use crate::core::snapshot::AgentProtocol;
 
@@ -30,31 +30,12 @@ fn at(second: i64) -> Wall {
 
 fn record(assignee: Option<Assignee>, assigned: i64) -> ConversationRecord {
     ConversationRecord {
-        id: CHAT,
-        revision: 1,
-        kind: Kind::Chat,
-        channel: "website-chat".into(),
-        inbox: None,
-        status: Status::Open,
         subject: "Hello".to_owned(),
-        contact: None,
         contact_name: "Kari".to_owned(),
-        contact_address: None,
-        found_by: None,
-        visitor: None,
-        from: None,
-        item: None,
-        began: at(0),
-        last_message: at(0),
-        preview: String::new(),
         awaits_reply_since: Some(at(0)),
-        replied: false,
         assignee,
         assigned: Some(at(assigned)),
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(CHAT, Kind::Chat, "website-chat".into(), at(0))
     }
 }
 
@@ -68,25 +49,14 @@ pub(super) fn said(second: i64, author: Author, text: &str) -> MessageRecord {
         _ => MessageKind::Sent,
     };
     MessageRecord {
-        id: MessageId(Uuid::from_u128(u128::from(second.unsigned_abs()) + 100)),
-        conversation: CHAT,
-        at: at(second),
-        kind,
-        author,
-        author_name: String::new(),
-        subject: None,
         text: text.to_owned(),
-        quoted: None,
-        html: None,
-        fields: Vec::new(),
-        attachments: Vec::new(),
-        delivery: Delivery::None,
-        external_id: None,
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(Uuid::from_u128(u128::from(second.unsigned_abs()) + 100)),
+            CHAT,
+            at(second),
+            kind,
+            author,
+        )
     }
 }
 

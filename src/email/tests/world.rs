@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::wait_for;
 use crate::core::conversation::{
     Arrival, Author, Command, ConversationRecord, Delivery, Done, Event, Happening, MessageKind,
-    MessageRecord, Outgoing, Refusal, RefusalKind, Status,
+    MessageRecord, Outgoing, Refusal, RefusalKind,
 };
 use crate::core::id::{ConversationId, MessageId};
 use crate::core::letter::{Letter, Progress, Report};
@@ -320,42 +320,21 @@ impl Store {
 
 fn conversation(number: u128, arrival: &Arrival) -> ConversationRecord {
     ConversationRecord {
-        id: ConversationId(Uuid::from_u128(number)),
-        revision: 1,
-        kind: Kind::Email,
-        channel: arrival.channel.clone(),
-        inbox: None,
-        status: Status::Open,
         subject: arrival.message.subject.clone().unwrap_or_default(),
-        contact: None,
         contact_name: arrival.contact.name.clone().unwrap_or_default(),
         contact_address: arrival.contact.address.clone(),
-        visitor: None,
-        found_by: None,
-        from: None,
-        item: None,
-        began: Wall::default(),
-        last_message: Wall::default(),
-        preview: String::new(),
-        awaits_reply_since: None,
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(
+            ConversationId(Uuid::from_u128(number)),
+            Kind::Email,
+            arrival.channel.clone(),
+            Wall::default(),
+        )
     }
 }
 
 fn message(number: u128, conversation: ConversationId, arrival: &Arrival) -> MessageRecord {
     let message = arrival.message.clone();
     MessageRecord {
-        id: MessageId(Uuid::from_u128(number)),
-        conversation,
-        at: Wall::default(),
-        kind: MessageKind::Received,
-        author: Author::Contact,
         author_name: arrival.contact.name.clone().unwrap_or_default(),
         subject: message.subject,
         text: message.text,
@@ -363,13 +342,15 @@ fn message(number: u128, conversation: ConversationId, arrival: &Arrival) -> Mes
         html: message.html,
         fields: message.fields,
         attachments: message.attachments,
-        delivery: Delivery::None,
         external_id: message.external_id,
         raw: message.raw,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(Uuid::from_u128(number)),
+            conversation,
+            Wall::default(),
+            MessageKind::Received,
+            Author::Contact,
+        )
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::core::conversation::{
-    Arrival, Author, Command, ConversationRecord, Delivery, Done, MessageKind, MessageRecord,
-    Refusal, RefusalKind, Status,
+    Arrival, Author, Command, ConversationRecord, Done, MessageKind, MessageRecord, Refusal,
+    RefusalKind,
 };
 use crate::core::id::{ConversationId, MessageId};
 use crate::core::sample;
@@ -131,53 +131,25 @@ async fn take_in(mut asked: mpsc::Receiver<Asked>, arrivals: Arc<Mutex<Vec<Arriv
 }
 
 fn kept(arrival: &Arrival) -> (ConversationRecord, MessageRecord) {
-    let conversation = ConversationRecord {
-        id: ConversationId(uuid::Uuid::from_u128(rand_bits())),
-        revision: 1,
-        kind: Kind::Form,
-        channel: arrival.channel.clone(),
-        inbox: None,
-        status: Status::Open,
-        subject: String::new(),
-        contact: None,
-        contact_name: String::new(),
-        contact_address: None,
-        found_by: None,
-        visitor: None,
-        from: None,
-        item: None,
-        began: Wall::default(),
-        last_message: Wall::default(),
-        preview: String::new(),
-        awaits_reply_since: None,
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
-    };
+    let conversation = ConversationRecord::begun(
+        ConversationId(uuid::Uuid::from_u128(rand_bits())),
+        Kind::Form,
+        arrival.channel.clone(),
+        Wall::default(),
+    );
     let message = MessageRecord {
-        id: MessageId(uuid::Uuid::from_u128(rand_bits())),
-        conversation: conversation.id,
-        at: Wall::default(),
-        kind: MessageKind::Received,
-        author: Author::Contact,
-        author_name: String::new(),
         subject: arrival.message.subject.clone(),
         text: arrival.message.text.clone(),
-        quoted: None,
-        html: None,
         fields: arrival.message.fields.clone(),
         attachments: arrival.message.attachments.clone(),
-        delivery: Delivery::None,
         external_id: arrival.message.external_id.clone(),
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(uuid::Uuid::from_u128(rand_bits())),
+            conversation.id,
+            Wall::default(),
+            MessageKind::Received,
+            Author::Contact,
+        )
     };
     (conversation, message)
 }

@@ -3,8 +3,7 @@
 use uuid::Uuid;
 
 use crate::core::conversation::{
-    Assignee, Attachment, Author, ContactRecord, ConversationRecord, Delivery, MessageKind,
-    MessageRecord, Status,
+    Assignee, Attachment, Author, ContactRecord, ConversationRecord, MessageKind, MessageRecord,
 };
 use crate::core::id::{
     AttachmentId, CallId, ContactId, ConversationId, DecisionId, MessageId, VoicemailId,
@@ -47,56 +46,29 @@ pub fn contact_id(n: u128) -> ContactId {
 pub fn conversation(n: u128) -> ConversationRecord {
     let at = second(i64::try_from(n).unwrap());
     ConversationRecord {
-        id: conversation_id(n),
-        revision: 1,
-        kind: Kind::Email,
-        channel: "support".into(),
         inbox: Some("customers".into()),
-        status: Status::Open,
         subject: format!("Question {n}"),
-        contact: None,
         contact_name: "Kari Nordmann".to_owned(),
         contact_address: Some("kari@example.com".to_owned()),
-        found_by: None,
-        visitor: None,
-        from: None,
-        item: None,
-        began: at,
-        last_message: at,
         preview: "Hello".to_owned(),
         awaits_reply_since: Some(at),
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(conversation_id(n), Kind::Email, "support".into(), at)
     }
 }
 
 /// A message from the contact, number `n`, in conversation `n`.
 pub fn message(n: u128) -> MessageRecord {
     MessageRecord {
-        id: message_id(n),
-        conversation: conversation_id(n),
-        at: second(i64::try_from(n).unwrap()),
-        kind: MessageKind::Received,
-        author: Author::Contact,
         author_name: "Kari Nordmann <kari@example.com>".to_owned(),
         subject: Some(format!("Question {n}")),
         text: "Hello, where is my parcel?".to_owned(),
-        quoted: None,
-        html: None,
-        fields: Vec::new(),
-        attachments: Vec::new(),
-        delivery: Delivery::None,
-        external_id: None,
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            message_id(n),
+            conversation_id(n),
+            second(i64::try_from(n).unwrap()),
+            MessageKind::Received,
+            Author::Contact,
+        )
     }
 }
 

@@ -347,31 +347,13 @@ fn identifier() -> Uuid {
 
 fn conversation(channel: ChannelName, visitor: Option<String>) -> ConversationRecord {
     ConversationRecord {
-        id: ConversationId(identifier()),
-        revision: 1,
-        kind: Kind::Chat,
-        channel,
-        inbox: None,
-        status: Status::Open,
-        subject: String::new(),
-        contact: None,
-        contact_name: String::new(),
-        contact_address: None,
-        found_by: None,
         visitor,
-        from: None,
-        item: None,
-        began: clock::wall(),
-        last_message: clock::wall(),
-        preview: String::new(),
-        awaits_reply_since: None,
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(
+            ConversationId(identifier()),
+            Kind::Chat,
+            channel,
+            clock::wall(),
+        )
     }
 }
 
@@ -381,24 +363,14 @@ fn message(conversation: &ConversationRecord, kind: MessageKind, text: &str) -> 
         _ => (Author::Contact, Delivery::None),
     };
     MessageRecord {
-        id: MessageId(identifier()),
-        conversation: conversation.id,
-        at: clock::wall(),
-        kind,
-        author,
-        author_name: String::new(),
-        subject: None,
         text: text.to_owned(),
-        quoted: None,
-        html: None,
-        fields: Vec::new(),
-        attachments: Vec::new(),
         delivery,
-        external_id: None,
-        raw: None,
-        call: None,
-        earlier_calls: Vec::new(),
-        voicemail: None,
-        count: 1,
+        ..MessageRecord::new(
+            MessageId(identifier()),
+            conversation.id,
+            clock::wall(),
+            kind,
+            author,
+        )
     }
 }

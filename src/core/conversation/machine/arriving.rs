@@ -199,31 +199,16 @@ impl Conversations {
             subject
         };
         ConversationRecord {
-            id,
-            revision: 1,
-            kind: channel.kind(),
-            channel: channel.name.clone(),
             inbox: channel.inbox.clone(),
-            status: Status::Open,
             subject,
             contact: said.found.map(|(contact, _)| contact),
             contact_name: self.display_name(said),
             contact_address: said.contact.address.as_deref().and_then(clean_address),
             found_by: said.found.map(|(_, by)| by),
             visitor: said.contact.cookie.as_deref().and_then(clean_cookie),
-            from: None,
-            item: None,
-            began: now.wall,
-            last_message: now.wall,
             preview: preview(message),
             awaits_reply_since: said.awaits.then_some(now.wall),
-            replied: false,
-            assignee: None,
-            assigned: None,
-            unassigned: None,
-            decision: None,
-            progress: None,
-            closed: None,
+            ..ConversationRecord::begun(id, channel.kind(), channel.name.clone(), now.wall)
         }
     }
 

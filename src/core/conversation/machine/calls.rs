@@ -273,31 +273,17 @@ impl Conversations {
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| name_of_caller(incoming.from, incoming.from_name));
         let row = ConversationRecord {
-            id,
-            revision: 1,
-            kind: Kind::Call,
-            channel: incoming.channel.name.clone(),
             inbox: incoming.channel.inbox.clone(),
-            status: Status::Open,
             subject: name_of_caller(incoming.from, incoming.from_name),
             contact: found.map(|(contact, _)| contact),
             contact_name: name,
             contact_address: incoming.from.map(ToString::to_string),
             found_by: found.map(|(_, by)| by),
-            visitor: None,
             from: incoming.from.cloned(),
             item: Some(ItemKind::MissedCall),
-            began: now.wall,
-            last_message: now.wall,
             preview: "Missed call".to_owned(),
             awaits_reply_since: Some(now.wall),
-            replied: false,
-            assignee: None,
-            assigned: None,
-            unassigned: None,
-            decision: None,
-            progress: None,
-            closed: None,
+            ..ConversationRecord::begun(id, Kind::Call, incoming.channel.name.clone(), now.wall)
         };
         self.hold(row.clone(), Opening::default());
         self.store(Record::Item(Box::new(row.clone())));
@@ -497,30 +483,13 @@ fn author_name(number: Option<&PhoneNumber>, name: Option<&str>) -> String {
 fn blank_row(id: ConversationId, voicemail: &VoicemailRecord, name: String) -> ConversationRecord {
     let began: Wall = voicemail.began;
     ConversationRecord {
-        id,
         revision: 0,
-        kind: Kind::Call,
-        channel: voicemail.channel.clone(),
-        inbox: None,
-        status: Status::Open,
         subject: name.clone(),
-        contact: None,
         contact_name: name,
         contact_address: voicemail.from.as_ref().map(ToString::to_string),
-        found_by: None,
-        visitor: None,
         from: voicemail.from.clone(),
         item: Some(ItemKind::Voicemail),
-        began,
-        last_message: began,
-        preview: String::new(),
         awaits_reply_since: Some(began),
-        replied: false,
-        assignee: None,
-        assigned: None,
-        unassigned: None,
-        decision: None,
-        progress: None,
-        closed: None,
+        ..ConversationRecord::begun(id, Kind::Call, voicemail.channel.clone(), began)
     }
 }

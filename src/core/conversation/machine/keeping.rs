@@ -6,7 +6,7 @@ use super::{
     TakenIn, Timer, caller, holder, is_undecided, stands,
 };
 use crate::core::conversation::record::{
-    Author, ContactRecord, ConversationRecord, Delivery, MessageKind, MessageRecord, Status,
+    Author, ContactRecord, ConversationRecord, MessageKind, MessageRecord, Status,
 };
 use crate::core::id::{ConversationId, MessageId};
 use crate::core::name::{ChannelName, UserName};
@@ -295,27 +295,13 @@ impl Conversations {
         author: Author,
         at: Wall,
     ) -> MessageRecord {
-        MessageRecord {
-            id: MessageId(self.random.uuid(at)),
+        MessageRecord::new(
+            MessageId(self.random.uuid(at)),
             conversation,
             at,
             kind,
             author,
-            author_name: String::new(),
-            subject: None,
-            text: String::new(),
-            quoted: None,
-            html: None,
-            fields: Vec::new(),
-            attachments: Vec::new(),
-            delivery: Delivery::None,
-            external_id: None,
-            raw: None,
-            call: None,
-            earlier_calls: Vec::new(),
-            voicemail: None,
-            count: 1,
-        }
+        )
     }
 
     pub(super) fn arm(&mut self, id: ConversationId, timer: Timer, at: Mono) {
