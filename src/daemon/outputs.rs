@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::resolve;
 use crate::clock;
 use crate::control::Control;
-use crate::core::conversation::{Done, Event, Happening, Refusal};
+use crate::core::conversation::{Done, Event, Refusal};
 use crate::core::id::{EventId, RandomSource};
 use crate::core::record::{EventRecord, Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
@@ -199,8 +199,7 @@ impl Outputs {
     }
 
     fn must_be_told(&self, event: &Event) -> bool {
-        matches!(event.what, Happening::MailOwner { .. })
-            || webhook::is_wanted(&self.door.snapshot().webhooks, event)
+        event.asks_for_a_mail() || webhook::is_wanted(&self.door.snapshot().webhooks, event)
     }
 
     /// HTTP waits for the answer to this question, whose number no command uses.

@@ -29,8 +29,8 @@ use crate::inbox::{Attachments, Door, Published};
 /// Octets of the mail that is answered that are read: its header.
 const HEADER_OCTETS: usize = 256 * 1024;
 
-/// How long after a submission its owner is still mailed, where the daemon was stopped just then.
-const LATEST_TO_OWNERS: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after it was asked for a mail is still sent, where the daemon was stopped just then.
+const LATEST_MAIL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Sends replies.
 pub(super) struct Sending {
@@ -54,10 +54,8 @@ impl Sending {
         self.catch_up().await;
         for event in missed {
             // What was queued is known there for longer than that.
-            let is_late = clock::wall().since(event.at) > LATEST_TO_OWNERS;
-            if let Happening::MailOwner { .. } = event.what
-                && !is_late
-            {
+            let is_late = clock::wall().since(event.at) > LATEST_MAIL;
+            if event.asks_for_a_mail() && !is_late {
                 self.happened(&event.what).await;
             }
         }

@@ -158,6 +158,7 @@ fn a_submission_reaches_its_owner_who_is_away_and_nothing_in_it_makes_a_field() 
         "From: per@example.org\r\nMessage-ID: <per@example.org>\r\nSubject: Hello\r\n\r\nHello\r\n";
     post.write("per@example.org", "ringdesk@example.com", other);
     post.wait_for("<per@example.org>");
+    house.wait_for_conversations(4);
     assert_eq!(post.with("We have your mail.").len(), 1, "to per alone");
     assert_eq!(post.with("I need help.").len(), 1);
 }
@@ -193,10 +194,11 @@ fn a_mail_to_the_owner_waits_for_the_server_and_survives_kill_9_at_any_moment() 
     post.server.start();
     house.start();
     post.wait_for("Down.");
+    // Each once, and known as sent.
+    wait_for("the note of the last one", || {
+        let sent = fs::read_dir(house.path("data/mail-queue/sent")).unwrap();
+        (sent.count() == 6).then_some(())
+    });
     house.wait_for_health("mail", true);
-    let sent = fs::read_dir(house.path("data/mail-queue/sent"))
-        .unwrap()
-        .count();
-    assert_eq!(sent, 6, "each once, and known as sent");
     assert_eq!(post.with("Down.").len(), 1);
 }

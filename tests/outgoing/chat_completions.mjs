@@ -7,6 +7,7 @@
 //   {"raw": {...}}                                      this JSON with 200
 //   {"hang": true}                                      nothing, ever
 //   {"huge": 5000000}                                   so many octets
+//   {"drip": true}                                      an octet now and then, without end
 //   {"hold": true} … {"release": true}                  wait until released
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -72,6 +73,11 @@ function answerWith(response, model, answer) {
   if (answer.hold) return void held.push(() => answerWith(response, model, answer.hold));
   if (answer.status) return send(response, answer.status, answer.body ?? "", answer.headers);
   if (answer.raw !== undefined) return send(response, 200, answer.raw);
+  if (answer.drip) {
+    response.writeHead(200, { "content-type": "application/json" });
+    const drops = setInterval(() => response.write(" "), 20);
+    return void response.on("close", () => clearInterval(drops));
+  }
   if (answer.huge) return send(response, 200, "x".repeat(answer.huge));
   if (answer.call) {
     const call = { id: "call_1", type: "function", function: { name: answer.call, arguments: answer.arguments ?? "{}" } };

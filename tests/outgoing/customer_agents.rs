@@ -332,6 +332,38 @@ fn whatever_goes_wrong_hands_over_with_its_reason() {
         ),
         (11, json!({ "call": "format_disk" }), "format_disk"),
         (12, json!({ "status": 204 }), "not JSON"),
+        (
+            13,
+            json!({ "status": 200, "body": "\u{1f}\u{8b}", "headers": { "content-encoding": "gzip" } }),
+            "not JSON",
+        ),
+        (
+            14,
+            json!({ "status": 200, "body": "[".repeat(100_000) }),
+            "not JSON",
+        ),
+        (15, json!({ "raw": { "choices": "x" } }), "no message"),
+        (
+            16,
+            json!({ "raw": { "choices": [{ "message": "x" }] } }),
+            "empty",
+        ),
+        (
+            17,
+            json!({ "raw": { "choices": [{ "message": { "content": { "a": 1 }, "tool_calls": "x" } }] } }),
+            "empty",
+        ),
+        (
+            18,
+            json!({ "raw": { "choices": [{ "message": { "content": " \r\n\u{0}\t " } }] } }),
+            "empty",
+        ),
+        (
+            19,
+            json!({ "status": 307, "headers": { "location": "http://169.254.169.254/" } }),
+            "not followed",
+        ),
+        (20, json!({ "raw": [1, 2] }), "no message"),
     ] {
         node.answer(&answer);
         desk.begins(number, "Hello?");
@@ -392,12 +424,15 @@ fn one_that_has_no_room_is_asked_again_when_it_says() {
 fn one_that_never_answers_hands_over_in_time() {
     let (mut node, mut agent) = server();
     agent.timeout = Duration::from_millis(200);
-    node.answer(&json!({ "hang": true }));
     let mut desk = Desk::new(agent);
-    desk.begins(1, "Hello?");
-    let (code, reason) = desk.handed_over();
-    assert_eq!(code, "timeout");
-    assert_eq!(reason, "The customer agent did not answer within 0.2 s.");
+    // Not at all, and without end.
+    for (number, answer) in [(1, json!({ "hang": true })), (2, json!({ "drip": true }))] {
+        node.answer(&answer);
+        desk.begins(number, "Hello?");
+        let (code, reason) = desk.handed_over();
+        assert_eq!(code, "timeout");
+        assert_eq!(reason, "The customer agent did not answer within 0.2 s.");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::record::{
 use crate::core::id::ConversationId;
 use crate::core::name::{InboxName, UserName};
 use crate::core::routing::Decision;
+use crate::core::snapshot::Kind;
 use crate::core::time::Wall;
 
 /// Something that has happened. Cheap to clone where it is shared behind an `Arc`.
@@ -96,6 +97,31 @@ pub enum Outgoing {
     Email,
     /// Over the visitor's socket.
     Chat,
+}
+
+impl Event {
+    /// Whether it asks for a mail that nothing else in the store tells of.
+    pub fn asks_for_a_mail(&self) -> bool {
+        match &self.what {
+            Happening::MailOwner { .. } => true,
+            // Replies of the other kinds stand in the store as not delivered yet; what is said in a
+            // chat is that until the visitor comes back.
+            Happening::Message {
+                conversation,
+                outgoing,
+                ..
+            } => *outgoing == Some(Outgoing::Email) && conversation.kind == Kind::Chat,
+            Happening::Created(_)
+            | Happening::Changed(_)
+            | Happening::Assigned { .. }
+            | Happening::MessageChanged { .. }
+            | Happening::Deleted(_)
+            | Happening::Seen { .. }
+            | Happening::Typing { .. }
+            | Happening::Presence(_)
+            | Happening::Contact(_) => false,
+        }
+    }
 }
 
 impl Happening {

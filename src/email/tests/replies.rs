@@ -2,9 +2,10 @@
 
 use super::world::World;
 use super::{mail, wait_for};
-use crate::core::conversation::{Author, Delivery};
-use crate::core::id::ConversationId;
-use crate::core::snapshot::Kind;
+use crate::core::conversation::{Author, Delivery, Event, Happening, MessageRecord, Outgoing};
+use crate::core::id::{ConversationId, MessageId};
+use crate::core::snapshot::{Kind, SmtpSecurity, SmtpSettings};
+use crate::core::time::Wall;
 use crate::email::message::{ReceivedMail, read};
 
 /// A house in which a mail has arrived over LMTP.
@@ -174,4 +175,43 @@ fn files_go_along_and_too_many_do_not() {
         "{change:?}"
     );
     wait_for("one letter", || (world.letters().len() == 1).then_some(()));
+}
+
+#[test]
+fn mails_that_were_asked_for_just_before_the_end_are_sent_at_the_next_start_and_old_ones_are_not() {
+    let (mut world, conversation) = world();
+    world.snapshot.settings.smtp = Some(SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+        security: SmtpSecurity::Opportunistic,
+        from: "Ringdesk <ringdesk@example.com>".to_owned(),
+        credentials: None,
+    });
+    let (id, _) = world.add_sent(conversation, "You have gone. Here is your answer.");
+    world.change_sent(id, |it| {
+        it.conversation.kind = Kind::Chat;
+        // The store does not name it among what is on its way.
+        it.message.delivery = Delivery::None;
+    });
+    let kept = world.kept().pop().unwrap();
+    let event = |at: Wall, number: u128| Event {
+        at,
+        inbox: None,
+        what: Happening::Message {
+            conversation: Box::new(kept.conversation.clone()),
+            message: Box::new(MessageRecord {
+                id: MessageId(uuid::Uuid::from_u128(number)),
+                ..kept.message.clone()
+            }),
+            outgoing: Some(Outgoing::Email),
+        },
+    };
+    let now = crate::clock::wall();
+    let before_yesterday = Wall::from_millis(now.as_millis() - 48 * 60 * 60 * 1_000);
+    world.stop();
+    world.events = vec![event(now, 1), event(before_yesterday, 2), event(now, 3)];
+    world.start();
+    let letters = world.wait_for_letters(2);
+    let keys: Vec<u128> = letters.iter().map(|it| it.1.key.as_u128()).collect();
+    assert_eq!(keys, [1, 3]);
 }

@@ -48,6 +48,8 @@ pub struct World {
     pub mute: Arc<AtomicBool>,
     /// The engine is too busy.
     pub busy: Arc<AtomicBool>,
+    /// What the journal has of before.
+    pub events: Vec<Event>,
     letters: Arc<Mutex<Vec<Queued>>>,
     reports: Option<mpsc::Sender<Report>>,
     pub door: Option<Door>,
@@ -65,6 +67,7 @@ impl World {
             store: Arc::default(),
             mute: Arc::default(),
             busy: Arc::default(),
+            events: Vec::new(),
             letters: Arc::default(),
             reports: None,
             door: None,
@@ -132,7 +135,7 @@ impl World {
             }),
             reports: told,
             directory: self.directory.path().join("email"),
-            events: Vec::new(),
+            events: self.events.clone(),
             trust: self.trust.clone(),
         });
         self.email = Some(email.unwrap());
