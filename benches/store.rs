@@ -1,9 +1,12 @@
 //! What the store costs with a hundred thousand conversations: rows, answers, lists, search, a start.
 //! CPU time is that of all threads of this process: it holds on a machine that does other things as well.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ringdesk::clock;
@@ -274,15 +277,19 @@ fn report(what: &str, count: usize, elapsed: Duration, used: Duration) {
     );
 }
 
+/// What each thread had run when it was looked at last: one that has ended is not told of any more.
+static RUN: Mutex<BTreeMap<OsString, u64>> = Mutex::new(BTreeMap::new());
+
 /// What all threads of this process have run, as the scheduler counts it.
 fn cpu() -> Duration {
-    let threads = fs::read_dir("/proc/self/task").expect("Linux");
-    let nanos: u64 = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
-        .sum();
-    Duration::from_nanos(nanos)
+    let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
+    for thread in fs::read_dir("/proc/self/task").expect("Linux").flatten() {
+        let told = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        if let Some(Ok(nanos)) = told.split(' ').next().map(str::parse) {
+            run.insert(thread.file_name(), nanos);
+        }
+    }
+    Duration::from_nanos(run.values().sum())
 }
 
 fn at(n: u128) -> Wall {

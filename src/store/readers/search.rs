@@ -72,21 +72,31 @@ impl Search {
     }
 
     /// The condition that a conversation has every word, in its subject, its contact, or any of its
-    /// messages. Words in `common` are not asked for.
+    /// messages. Words in `common` are not asked for. Nothing is written that does not narrow it, so
+    /// that the database can begin with what was found.
     pub fn push_conversations(&self, question: &mut QueryBuilder<Sqlite>, common: &[&String]) {
-        question.push(" AND (");
-        self.push_number(question);
-        question.push(" OR (");
-        question.push(if self.phrases.is_empty() {
-            "FALSE"
-        } else {
-            "TRUE"
-        });
-        for phrase in self.phrases.iter().filter(|one| !common.contains(one)) {
-            question.push(" AND ");
+        let asked = self.phrases.iter().filter(|one| !common.contains(one));
+        let asked: Vec<&String> = asked.collect();
+        match (&self.digits, asked.is_empty()) {
+            (_, true) if !common.is_empty() => return,
+            (None, true) => {
+                question.push(" AND FALSE");
+                return;
+            }
+            (Some(_), is_all) => {
+                question.push(" AND (");
+                self.push_number(question);
+                question.push(if is_all { "" } else { " OR " });
+            }
+            (None, false) => {
+                question.push(" AND (");
+            }
+        }
+        for (place, phrase) in asked.iter().enumerate() {
+            question.push(if place > 0 { " AND " } else { "" });
             push_match(question, phrase);
         }
-        question.push("))");
+        question.push(")");
     }
 
     /// The condition that a contact has every word.
