@@ -1,9 +1,13 @@
 //! Reading what was sent: urlencoded (WHATWG URL), multipart (RFC 7578) or JSON (RFC 8259).
 
+use std::fmt;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::core::snapshot::{FieldType, FormChannel};
 
@@ -19,6 +23,10 @@ const OCTETS_PER_CHARACTER: usize = 12;
 
 /// Octets for names, boundaries, and fields of ours.
 const AROUND: usize = 64 * 1024;
+
+/// Pages in another charset send their forms in it, unless they say otherwise.
+const NOT_UTF8: &str =
+    "its text is not UTF-8; on the page, write accept-charset=\"utf-8\" into the <form>";
 
 /// How something was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,9 @@ pub(super) async fn read(
         "multipart/form-data" => Ok((multipart(request, form).await?, Encoding::Form)),
         "application/x-www-form-urlencoded" => {
             let octets = whole(request.into_body(), form).await?;
+            if !is_utf8(&octets) {
+                return Err(FormError::Unreadable(NOT_UTF8.to_owned()));
+            }
             let pairs = url::form_urlencoded::parse(&octets);
             let values: Vec<(String, String)> = pairs
                 .take(MOST_NAMES + 1)
@@ -59,6 +70,23 @@ pub(super) async fn read(
         }
         _ => Err(FormError::Unsupported),
     }
+}
+
+/// Whether what is escaped there is UTF-8.
+fn is_utf8(octets: &[u8]) -> bool {
+    let mut decoded = Vec::with_capacity(octets.len());
+    let mut rest = octets;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let octet = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(octet.unwrap_or(*first));
+        rest = match octet {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// The media type without its parameters, in lower case.
@@ -107,15 +135,37 @@ async fn whole(body: Body, form: &FormChannel) -> Result<axum::body::Bytes, Form
     })
 }
 
+/// The members of an object in their order, each as often as it stands there.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members, D::Error> {
+        deserializer.deserialize_map(OfMembers)
+    }
+}
+
+struct OfMembers;
+
+impl<'de> Visitor<'de> for OfMembers {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"an object like {"email": "kari@example.com"}"#)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}
+
 fn json(octets: &[u8]) -> Result<Sent, FormError> {
     use serde_json::Value;
     let unreadable = |error: serde_json::Error| FormError::Unreadable(error.to_string());
-    let value: Value = serde_json::from_slice(octets).map_err(unreadable)?;
-    let Value::Object(members) = value else {
-        return Err(FormError::Unreadable(
-            "it is not an object like {\"email\": \"kari@example.com\"}".to_owned(),
-        ));
-    };
+    let Members(members) = serde_json::from_slice(octets).map_err(unreadable)?;
     if members.len() > MOST_NAMES {
         return Err(FormError::TooManyNames);
     }

@@ -9,6 +9,9 @@ use crate::core::number::{Country, to_e164};
 use crate::core::snapshot::{FieldType, FormChannel, FormField};
 use crate::core::text::is_address;
 
+/// What is kept of a box that is not ticked.
+const UNTICKED: &str = "no";
+
 /// A file as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Upload {
@@ -85,12 +88,33 @@ pub(super) fn fill(
             errors.insert(field.name.clone(), sentence);
         }
     }
+    if errors.is_empty()
+        && says_nothing(form, &filled)
+        && let Some(first) = form.fields.first()
+    {
+        let sentence = "Nothing is filled in. Write something, here or in another field.";
+        errors.insert(first.name.clone(), sentence.to_owned());
+    }
     if errors.is_empty() {
         filled.text = text(form, &filled);
         Ok(filled)
     } else {
         Err(errors)
     }
+}
+
+/// Whether nothing arrives but boxes that are not ticked, of a form that asks for more than those.
+fn says_nothing(form: &FormChannel, filled: &Filled) -> bool {
+    let asks_more = form
+        .fields
+        .iter()
+        .any(|it| it.field_type != FieldType::Checkbox);
+    let is_box = |name: &str| {
+        let mut fields = form.fields.iter();
+        fields.any(|it| it.name == name && it.field_type == FieldType::Checkbox)
+    };
+    let mut arrived = filled.fields.iter();
+    asks_more && arrived.all(|(name, value)| value == UNTICKED && is_box(name))
 }
 
 /// Names that are sent and not asked for.
@@ -185,7 +209,7 @@ fn take_text(
 fn ticked(field: &FormField, value: &str) -> Result<String, String> {
     match line(value).as_str() {
         "" | "no" | "false" | "off" | "0" if field.required => Err("Tick this box.".to_owned()),
-        "" | "no" | "false" | "off" | "0" => Ok("no".to_owned()),
+        "" | "no" | "false" | "off" | "0" => Ok(UNTICKED.to_owned()),
         "on" | "yes" | "true" | "1" => Ok("yes".to_owned()),
         _ => Err("Write yes or no.".to_owned()),
     }

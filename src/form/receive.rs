@@ -106,7 +106,7 @@ impl Context<'_> {
         let (sent, encoding) = body::read(request, self.form).await?;
         let (visitor, cookie) = self.visitor(&headers);
         let contents = fingerprint(&sent);
-        let key = key(&headers, &sent, &contents);
+        let key = key(&headers, &sent, &contents)?;
         let filled = self.check(sent, encoding)?;
         let channel = ChannelName::from(self.name);
         match key.as_ref().and_then(|key| limits.known(&channel, key)) {
@@ -390,21 +390,27 @@ impl Context<'_> {
 /// What the client calls a submission, as it is kept: a hash, so that it is short and plain. The key of
 /// a page names it together with its words: whoever goes back, writes something else and sends that,
 /// sends another.
-fn key(headers: &HeaderMap, sent: &Sent, contents: &Fingerprint) -> Option<String> {
+fn key(
+    headers: &HeaderMap,
+    sent: &Sent,
+    contents: &Fingerprint,
+) -> Result<Option<String>, FormError> {
     let is_key = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
-    let header = headers.get(IDEMPOTENCY_KEY);
-    let digest = match header.and_then(|key| key.to_str().ok()) {
+    let digest = match headers.get(IDEMPOTENCY_KEY) {
         Some(header) => {
-            let key = Some(header.trim().trim_matches('"')).filter(is_key)?;
+            let key = header.to_str().map(|key| key.trim().trim_matches('"'));
+            let Some(key) = key.ok().filter(is_key) else {
+                return Err(FormError::Unreadable(format!(
+                    "its Idempotency-Key is not 1 to {LONGEST_KEY} characters of ASCII"
+                )));
+            };
             Sha256::digest(key.as_bytes()).into()
         }
-        None => {
-            // It is one of the values of which this is a hash.
-            sent.value(KEY).filter(is_key)?;
-            *contents
-        }
+        // It is one of the values of which this is a hash.
+        None if sent.value(KEY).filter(is_key).is_some() => *contents,
+        None => return Ok(None),
     };
-    Some(format!("form-{}", hex(&digest)))
+    Ok(Some(format!("form-{}", hex(&digest))))
 }
 
 /// A hash of all that was sent but the token, which may be a newer one.

@@ -333,3 +333,67 @@ async fn bodies_that_cannot_be_read_are_refused() {
     assert_eq!(answer(nothing).await.0, 415);
     assert!(house.arrivals().is_empty());
 }
+
+#[tokio::test]
+async fn a_name_that_stands_twice_is_told_in_each_encoding() {
+    let house = open(|_| {}).await;
+    let twice = r#"{"email":"kari@example.com","message":"one","message":"two"}"#;
+    let sent = house.client.post(&house.url);
+    let sent = sent.header("content-type", "application/json").body(twice);
+    let (status, answer) = json_answer(sent).await;
+    assert_eq!(status, 422);
+    assert_eq!(answer["errors"]["message"], "This was sent more than once.");
+}
+
+#[tokio::test]
+async fn a_form_in_which_nothing_is_written_is_not_taken_for_one() {
+    let house = open(|form| form.fields.iter_mut().for_each(|it| it.required = false)).await;
+    for sent in [
+        vec![],
+        vec![("message[]", "lost")],
+        vec![("email", " "), ("call_me", "")],
+    ] {
+        let request = house.urlencoded(&sent);
+        let (status, page) = answer(request).await;
+        assert_eq!(status, 422, "{sent:?}");
+        assert!(page.contains("Nothing is filled in."), "{page}");
+    }
+    let request = house.urlencoded(&[("call_me", "on")]);
+    assert_eq!(answer(request).await.0, 303);
+    let house = open(|form| form.fields.retain(|it| it.name == "call_me")).await;
+    let request = house.urlencoded(&[("call_me", "")]);
+    assert_eq!(answer(request).await.0, 303, "no is an answer there");
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_is_refused_rather_than_kept_with_holes() {
+    let house = open(|_| {}).await;
+    let send = |body: &'static str| {
+        let kind = "application/x-www-form-urlencoded";
+        let request = house.client.post(&house.url).header("content-type", kind);
+        request.body(body)
+    };
+    let (status, page) = answer(send("email=a%40example.com&message=bl%E5b%E6r")).await;
+    assert_eq!(status, 400);
+    assert!(page.contains("accept-charset="), "{page}");
+    let (status, _) = answer(send(
+        "email=a%40example.com&message=100%+bl%C3%A5+%EF%BF%BD",
+    ))
+    .await;
+    assert_eq!(status, 303);
+    assert_eq!(house.arrival().message.text, "100% bl\u{e5} \u{fffd}");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_one_is_said_rather_than_passed_over() {
+    let house = open(|_| {}).await;
+    let good = json!({ "email": "kari@example.com", "message": "Hi" });
+    let long = "k".repeat(201);
+    for key in ["", "\"\"", &long] {
+        let request = house.json(&good).header("Idempotency-Key", key);
+        let (status, answer) = json_answer(request).await;
+        assert_eq!(status, 400, "{key}");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains("Idempotency-Key"), "{detail}");
+    }
+}
