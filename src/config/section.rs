@@ -479,7 +479,7 @@ fn article(noun: &str) -> &'static str {
     }
 }
 
-fn unknown_key(written: &str, schema: &Table) -> String {
+pub(super) fn unknown_key(written: &str, schema: &Table) -> String {
     let table = schema.title();
     let within = if schema.name.is_empty() { "at" } else { "in" };
     if schema.is_later(written) {

@@ -106,6 +106,17 @@ pub(super) fn read_directory(dir: &Path, findings: &mut Findings) -> Vec<Source>
 fn decode(name: &str, octets: Vec<u8>, findings: &mut Findings) -> Source {
     match String::from_utf8(octets) {
         Ok(text) => Source::new(name, text),
+        Err(error) if is_utf16(error.as_bytes()) => {
+            let source = Source::new(name, String::new());
+            findings.error(
+                &source.place(0),
+                "is UTF-16, which some editors call Unicode. Save the file as UTF-8.",
+            );
+            Source {
+                is_whole: false,
+                ..source
+            }
+        }
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -117,6 +128,11 @@ fn decode(name: &str, octets: Vec<u8>, findings: &mut Findings) -> Source {
             source
         }
     }
+}
+
+/// By its byte order mark.
+fn is_utf16(octets: &[u8]) -> bool {
+    octets.starts_with(&[0xff, 0xfe]) || octets.starts_with(&[0xfe, 0xff])
 }
 
 fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -186,10 +186,14 @@ impl<'a> Prompts<'a> {
     fn report_missing(&self, reference: &Placed<String>, path: &Path, findings: &mut Findings) {
         let name = reference.value.as_str();
         let names = self.names();
+        let meant = suggestion(name, names.iter().map(String::as_str));
+        let make = match meant.starts_with(" Did") {
+            true => String::new(),
+            false => format!(" Make it: `ringdesk prompts add RECORDING --name {name}`."),
+        };
         let message = format!(
-            "there is no prompt \"{name}\": no [[prompt]] of that name, and no file {}.{}",
+            "there is no prompt \"{name}\": no [[prompt]] of that name, and no file {}.{meant}{make}",
             path.display(),
-            suggestion(name, names.iter().map(String::as_str))
         );
         findings.error(&reference.place, message);
     }

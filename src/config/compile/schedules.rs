@@ -77,16 +77,28 @@ impl Zones {
     }
 }
 
+/// The shortest name that is compared with those of zones: `CST` and `CET` are alike, and six hours apart.
+const SHORTEST_ZONE: usize = 6;
+
 fn unknown_zone(written: &str) -> String {
     let city = format!("/{}", written.replace(' ', "_").to_lowercase());
     let same_city = zone::names().find(|name| name.to_lowercase().ends_with(&city));
     let meant = match same_city {
         Some(name) => format!(" Did you mean \"{name}\"?"),
-        None => suggestion(written, zone::names().collect::<Vec<_>>()),
+        // A name that is alike at a distance lies on another continent.
+        None if written.len() >= SHORTEST_ZONE => {
+            let near = |name: &&str| {
+                strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()) <= 2
+            };
+            let names: Vec<&str> = zone::names().filter(near).collect();
+            suggestion(written, names)
+        }
+        None => String::new(),
     };
     let meant = match meant.starts_with(" Did") {
         true => meant,
-        false => " Write it like timezone = \"Europe/Oslo\".".to_owned(),
+        false => " Write area and city, like timezone = \"Europe/Oslo\" or \"America/Chicago\"."
+            .to_owned(),
     };
     format!("there is no time zone \"{written}\".{meant}")
 }

@@ -96,7 +96,7 @@ pub enum EditError {
         suggestion: String,
     },
     /// Channels of this kind do not have that rule.
-    #[error("a {kind} channel has no `{rule}`: its rules are {rules}")]
+    #[error("{} {kind} channel has no `{rule}`: its rules are {rules}", article(*kind))]
     NoSuchRule {
         /// The channel's kind.
         kind: Kind,
@@ -374,6 +374,13 @@ impl<'a> Found<'a> {
             rule: key(rule),
             why,
         }
+    }
+}
+
+fn article(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Email => "an",
+        Kind::Call | Kind::Form | Kind::Chat => "a",
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod channels;
 mod expectations;
+mod headings;
 mod hours;
 mod people;
 mod rules;
@@ -25,6 +26,12 @@ use super::tree::{
 };
 use crate::core::snapshot::{CallerFrom, CallerShown, DigestOffer, NumberFrom};
 
+/// What the parser says of a key that stands twice.
+const DUPLICATE: &str = "duplicate key";
+
+/// Quotation marks as word processors write them.
+const CURLY: [char; 4] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2019}'];
+
 /// Up to a day for running calls to end.
 const DRAIN_SECONDS: RangeInclusive<i64> = 0..=86_400;
 
@@ -38,7 +45,12 @@ pub(super) fn parse<'a>(sources: &'a [Source], findings: &mut Findings) -> (Tree
     let mut broken = Vec::new();
     for source in sources {
         let (document, errors) = DeTable::parse_recoverable(&source.text);
+        let doubled = errors.iter().any(|error| error.message() == DUPLICATE);
+        let is_explained = doubled && headings::explain(source, findings);
         for error in &errors {
+            if is_explained && error.message() == DUPLICATE {
+                continue;
+            }
             let octets = error.span().unwrap_or(0..0);
             let place = source.place(octets.start);
             findings.error(&place, syntax(error.message(), source.text.get(octets)));
@@ -55,15 +67,26 @@ pub(super) fn parse<'a>(sources: &'a [Source], findings: &mut Findings) -> (Tree
 }
 
 fn syntax(message: &str, at: Option<&str>) -> String {
+    let at = at
+        .map(str::trim)
+        .filter(|at| !at.is_empty() && at.len() <= 60 && !at.contains('\n'));
     let hint = match message {
-        "duplicate key" => " It may stand once in its table.",
+        DUPLICATE => " It may stand once in its table.",
+        _ if at.is_some_and(|at| at.contains(CURLY)) => {
+            " Write straight quotation marks: \"like these\"."
+        }
+        _ if at == Some(":") => " Between a key and its value stands `=`.",
         _ if message.contains("string values must be quoted") => " Put the text in quotes.",
         _ => "",
     };
-    match at
-        .map(str::trim)
-        .filter(|at| !at.is_empty() && at.len() <= 60 && !at.contains('\n'))
-    {
+    match at {
+        // What cannot be seen is written as `\u{0}`.
+        Some(at) if at.chars().any(char::is_control) => {
+            format!(
+                "is not TOML: {message} (at `{}`).{hint}",
+                at.escape_default()
+            )
+        }
         Some(at) => format!("is not TOML: {message} (at `{at}`).{hint}"),
         None => format!("is not TOML: {message}.{hint}"),
     }

@@ -514,7 +514,7 @@ voicemail = "close"
 ringdesk.toml:88:13 there is no prompt "close": no [[prompt]] of that name, and no file DIR/prompts/close.wav. Did you mean "closed"?
 
 voicemail = "easter"
-ringdesk.toml:95:13 there is no prompt "easter": no [[prompt]] of that name, and no file DIR/prompts/easter.wav. There are: accept, after_hours, break, christmas, christmas-en, closed, hold, unanswered, working_hours.
+ringdesk.toml:95:13 there is no prompt "easter": no [[prompt]] of that name, and no file DIR/prompts/easter.wav. There are: accept, after_hours, break, christmas, christmas-en, closed, hold, unanswered, working_hours. Make it: `ringdesk prompts add RECORDING --name easter`.
 
 "Xmas Eve" = "christmas-en"
 ringdesk.toml:90:1 schedule "oslo" has no special day "Xmas Eve". There are: New Year's Eve, Good Friday, Constitution Day, Christmas Eve.
@@ -587,6 +587,82 @@ c.toml:3:12 there is no time zone "Oslo". Did you mean "Europe/Oslo"?
 c.toml:4:19 "9" in "9-17" is not a time of day; expected HH:MM from 00:00 to 23:59, or 24:00 as an end.
 c.toml:4:27 "25:00" in "25:00-26:00" is not a time of day; expected HH:MM from 00:00 to 23:59, or 24:00 as an end.
 "#);
+}
+
+#[test]
+fn a_heading_that_is_misspelt_or_has_single_brackets_is_told_and_not_what_follows_from_it() {
+    let channels = "[[channel]]\nname = \"a\"\n[channel.working_hours]\nusers = []\n\
+                    [[channel]]\nname = \"b\"\n[channel.working_hours]\nusers = []\n";
+    let misspelt = channels.replacen("[[channel]]", "[[chanel]]", 1);
+    insta::assert_snapshot!(errors(&[("a.toml", &misspelt)]), @r#"a.toml:1:1 there is no key `chanel` at the top level. Did you mean `channel`?"#);
+    let misspelt = channels.replacen(
+        "b\"\n[channel",
+        "b\"\n[[chanel]]\nname = \"c\"\n[channel",
+        1,
+    );
+    let misspelt = misspelt + "[channel.working_hours]\nusers = []\n";
+    insta::assert_snapshot!(errors(&[("a.toml", &misspelt)]), @r#"a.toml:7:1 there is no key `chanel` at the top level. Did you mean `channel`?"#);
+    let missing = channels.replacen("[[channel]]\nname = \"a\"\n", "", 1);
+    insta::assert_snapshot!(errors(&[("a.toml", &missing)]), @r#"a.toml:1:1 [channel.working_hours] stands above the first [[channel]] of this file. Is the heading above it missing, or misspelt?"#);
+    let single = "[user]\nname = \"anna\"\n[[user]]\nname = \"bjorn\"\n[[user]]\nname = \"carl\"\n";
+    insta::assert_snapshot!(errors(&[("a.toml", single)]), @r#"a.toml:1:1 [user] has single brackets, and [[user]] stands below it. Write [[user]] here too."#);
+}
+
+#[test]
+fn what_editors_do_to_a_file_is_named() {
+    let text = "[[user]]\nname = \"anna\"\n";
+    let files = [
+        ("curly.toml", "[[user]]\nname = \u{201c}anna\u{201d}\n"),
+        ("null.toml", "[[team]]\nname = \"a\"\n\0"),
+        ("yaml.toml", "[[inbox]]\nname: \"a\"\n"),
+    ];
+    insta::assert_snapshot!(errors(&files), @r#"
+curly.toml:2:8 "“anna”" cannot name a user: use letters a to z, digits, `-`, `_` and `.`.
+curly.toml:2:8 is not TOML: string values must be quoted, expected literal string (at `“anna”`). Write straight quotation marks: "like these".
+null.toml:3:1 is not TOML: invalid unquoted key, expected letters, numbers, `-`, `_` (at `\u{0}`).
+null.toml:3:2 is not TOML: key with no value, expected `=`.
+yaml.toml:2:5 is not TOML: invalid unquoted key, expected letters, numbers, `-`, `_` (at `:`). Between a key and its value stands `=`.
+yaml.toml:2:7 is not TOML: key with no value, expected `=`.
+"#);
+    for (octets, expected) in [
+        (
+            text.encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect::<Vec<u8>>(),
+            "a.toml:1:1 is UTF-16, which some editors call Unicode. Save the file as UTF-8.",
+        ),
+        (
+            b"[[user]]\nname = \"bj\xf8rn\"".to_vec(),
+            "a.toml:2:11 is not UTF-8 text. Save the file as UTF-8.",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mark: &[u8] = if octets.contains(&0) {
+            &[0xff, 0xfe]
+        } else {
+            &[]
+        };
+        fs::write(directory.path().join("a.toml"), [mark, &octets].concat()).unwrap();
+        let mut findings = Findings::default();
+        let sources = super::source::read_directory(directory.path(), &mut findings);
+        let _ = super::parse::parse(&sources, &mut findings);
+        let said = findings.into_result().unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_time_zone_is_suggested_only_where_it_is_surely_meant() {
+    for (written, said) in [
+        ("CST", "Write area and city"),
+        ("America/Texas", "Write area and city"),
+        ("America/Chigago", "Did you mean \"America/Chicago\"?"),
+    ] {
+        let text = format!("[[schedule]]\nname = \"a\"\ntimezone = \"{written}\"\n");
+        let errors = errors(&[("a.toml", &text)]);
+        assert!(errors.contains(said), "{errors}");
+    }
 }
 
 #[test]
