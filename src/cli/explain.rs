@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chrono::FixedOffset;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{ConfigDirectory, length, plain, route};
 use crate::core::conversation::{ConversationRecord, Status};
@@ -28,15 +28,12 @@ const CANDIDATES: u32 = 10;
 /// Why a call or a conversation went as it did: every decision about it, whose phones rang or who
 /// got it, and how it ended.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").args(["id", "last", "to", "channel"]).required(true).multiple(true))]
 pub struct Explain {
     #[command(flatten)]
     directory: ConfigDirectory,
     /// A call, conversation or voicemail by its identifier (or the beginning of it), or a SIP Call-ID.
-    #[arg(
-        value_name = "ID",
-        required_unless_present_any = ["last", "to", "channel"],
-        conflicts_with_all = ["last", "to", "channel"]
-    )]
+    #[arg(value_name = "ID", conflicts_with_all = ["last", "to", "channel"])]
     id: Option<String>,
     /// What was decided about last: a call or a conversation.
     #[arg(long)]
@@ -133,7 +130,7 @@ async fn conversation(
             let page = readers.conversations(&Sight::Everything, &query).await?;
             match page.items.into_iter().next() {
                 Some(listed) => listed.conversation,
-                None => bail!("no conversation of channel {channel:?} is stored"),
+                None => bail!("{}", nothing_of(channel, &arguments.directory)),
             }
         }
         (None, None) if arguments.last => match reader.decided_last(arguments.kind).await? {
@@ -154,6 +151,26 @@ async fn conversation(
         assignments: readers.assignments(&Sight::Everything, row.id).await?,
         row,
     }))
+}
+
+/// Why there is nothing of a channel: it may be none.
+fn nothing_of(channel: &str, directory: &ConfigDirectory) -> String {
+    // A configuration with mistakes in it does not say which channels there are.
+    let loaded = directory.load().ok();
+    let channels = loaded.map(|loaded| loaded.snapshot.channels);
+    let names: Vec<String> = channels
+        .iter()
+        .flat_map(|channels| channels.iter())
+        .map(|channel| channel.name.to_string())
+        .collect();
+    if names.is_empty() || names.iter().any(|name| name == channel) {
+        format!("no conversation of channel {channel:?} is stored yet")
+    } else {
+        format!(
+            "there is no channel {channel:?}, and no conversation of one of that name is stored; there are: {}",
+            names.join(", ")
+        )
+    }
 }
 
 /// `0193…  chat website from Kari Nordmann <kari@example.com>, 2026-12-02T10:40:00.000Z`

@@ -160,10 +160,23 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ringdesk: {error:#}");
+            eprintln!("ringdesk: {}", words_of(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, each said once.
+fn words_of(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
 }
 
 /// True when whoever read our output has read enough, as `head` does.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigDirectory;
@@ -47,12 +47,13 @@ pub fn run(arguments: &Route) -> anyhow::Result<ExitCode> {
 
 /// What to decide.
 #[derive(Args, Clone, Debug, Default)]
+#[command(group = ArgGroup::new("what").args(["to", "channel"]).required(true))]
 pub struct Question {
     /// The dialled number; a national one is read as the trunks read it.
-    #[arg(long, value_name = "NUMBER", required_unless_present = "channel")]
+    #[arg(long, value_name = "NUMBER")]
     pub to: Option<String>,
     /// The channel, of any kind, instead of a number.
-    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    #[arg(long, value_name = "NAME")]
     pub channel: Option<String>,
     /// The caller's number; of messages who writes, a mail address or a name.
     #[arg(long, value_name = "WHO")]
