@@ -11,10 +11,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::{PATIENCE, indented};
+use super::PATIENCE;
+use super::summary::Summary;
 use crate::core::conversation::ConversationRecord;
 use crate::core::name::ChannelName;
-use crate::core::routing::words;
 use crate::core::snapshot::Secret;
 use crate::outgoing::{Client, Limits, Post};
 use crate::store::{ConversationQuery, Readers, Sight};
@@ -57,20 +57,24 @@ pub(super) struct Desk {
     pub token: String,
     /// Where everything is kept.
     pub database: PathBuf,
+    /// What is shown, for the end.
+    pub summary: Summary,
 }
 
 impl Desk {
     /// Shows all three, and an answer that reaches the visitor of the chat.
     pub(super) async fn show(&self) -> anyhow::Result<()> {
-        println!("4. A mail to support@example.com, handed over by a mail server (LMTP).");
+        println!(
+            "4. A mail to support@example.com, handed over by a mail server (LMTP). Mail, form and chat have no hours\n   here: they are given out now, whatever the clock says."
+        );
         self.mail().await?;
         self.explain("support-mail").await?;
 
-        println!("5. A visitor sends the contact form.");
+        println!("5. A form: a visitor writes to the office on its website.");
         self.form().await?;
         self.explain("contact-form").await?;
 
-        println!("6. A visitor opens the chat and writes.");
+        println!("6. A chat: a visitor opens it and writes.");
         let mut chat = self.chat().await?;
         let conversation = self.explain("website-chat").await?;
         self.reply(&conversation).await?;
@@ -193,8 +197,7 @@ impl Desk {
             .decisions(&Sight::Everything, conversation.id)
             .await?;
         for record in decisions {
-            let words = words::paragraph(&record.request, &record.decision);
-            println!("{}", indented(&words));
+            self.summary.tell(&record);
         }
         match &conversation.assignee {
             Some(assignee) => println!("   In the inbox of: {assignee}.\n"),

@@ -2,6 +2,7 @@
 //! loopback; no phone needed.
 
 mod messages;
+mod summary;
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -20,7 +21,6 @@ use tokio::process::{Child, Command};
 use crate::core::hex::hex;
 use crate::core::id::CallId;
 use crate::core::prompt::{Audio, PromptAudio};
-use crate::core::routing::words;
 use crate::engine::AT_HEADER;
 use crate::http::token::{digest, new_token};
 use crate::media::tone;
@@ -28,6 +28,7 @@ use crate::phone::{Heard, Outgoing, Phone, Progress};
 use crate::sip::message::{Host, NameAddr, Uri};
 use crate::store::{Found, Reader};
 use messages::Desk;
+use summary::Summary;
 
 /// Show the main job on this machine: a call that is answered, one that nobody answers, one after
 /// hours; then a mail, a form and a chat, which the same rules give out. Needs no phone and no carrier, and ends by itself unless a terminal is attached.
@@ -80,6 +81,7 @@ async fn demonstrate(arguments: &Demo) -> anyhow::Result<()> {
         server: SocketAddr::new(LOOPBACK, port),
         directory: directory.clone(),
         shown: Cell::new(None),
+        summary: Summary::default(),
     };
 
     let desk = Desk {
@@ -87,6 +89,7 @@ async fn demonstrate(arguments: &Demo) -> anyhow::Result<()> {
         lmtp: directory.join("lmtp"),
         token,
         database: show.database(),
+        summary: show.summary.clone(),
     };
 
     let mut anna = show.phone("anna", "anna-secret").await?;
@@ -97,6 +100,7 @@ async fn demonstrate(arguments: &Demo) -> anyhow::Result<()> {
     show.unanswered(&mut anna, &mut bjorn).await?;
     show.after_hours().await?;
     desk.show().await?;
+    show.summary.print();
 
     if std::io::stdin().is_terminal() && !arguments.once {
         println!(
@@ -248,6 +252,7 @@ struct Show {
     directory: PathBuf,
     /// The call that was shown last.
     shown: Cell<Option<CallId>>,
+    summary: Summary,
 }
 
 impl Show {
@@ -258,7 +263,7 @@ impl Show {
     }
 
     async fn answered(&self, anna: &mut Phone, bjorn: &mut Phone) -> anyhow::Result<()> {
-        println!("1. Tuesday 10:00. Both phones ring, Anna answers after a second.");
+        println!("1. A call, Tuesday 10:00. Both phones ring, Anna answers after a second.");
         let say = Some(tone_of(ANNA_HZ, 20));
         let stay = Duration::from_secs(10);
         let ring = Some(Duration::from_secs(1));
@@ -288,7 +293,9 @@ impl Show {
     }
 
     async fn unanswered(&self, anna: &mut Phone, bjorn: &mut Phone) -> anyhow::Result<()> {
-        println!("2. Tuesday 10:05. Nobody answers for 4 seconds; the caller leaves a message.");
+        println!(
+            "2. A call, Tuesday 10:05. Nobody answers for 4 seconds; the caller leaves a message."
+        );
         let stay = Duration::ZERO;
         let (call, at_anna, at_bjorn) = tokio::join!(
             self.call(
@@ -313,7 +320,7 @@ impl Show {
     }
 
     async fn after_hours(&self) -> anyhow::Result<()> {
-        println!("3. Tuesday 22:00. The office is closed; no phone rings.");
+        println!("3. A call, Tuesday 22:00. The office is closed; no phone rings.");
         let stay = self.prompt_and("after_hours")?;
         let (call, heard) = self.call("2026-12-01T22:00:00+01:00", stay).await?;
         println!(
@@ -382,10 +389,7 @@ impl Show {
         let mut reader = Reader::open(&self.database()).await?;
         println!("   Why (ringdesk explain {}):", found.call);
         for record in reader.decisions(found.call).await? {
-            println!(
-                "{}",
-                indented(&words::paragraph(&record.request, &record.decision))
-            );
+            self.summary.tell(&record);
         }
         println!("   End: {}.\n", found.detail);
         Ok(())

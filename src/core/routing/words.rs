@@ -10,7 +10,7 @@ use super::{
 };
 use crate::core::name::{ScheduleName, UserName};
 use crate::core::schedule::{Because, HoursState, Openness};
-use crate::core::snapshot::{Snapshot, Strategy};
+use crate::core::snapshot::{RuleName, Snapshot, Strategy};
 use crate::core::time::Wall;
 
 /// The whole decision, several lines, for `route` and `explain`. Without a final newline.
@@ -123,6 +123,11 @@ pub fn outcome(outcome: &Outcome) -> String {
         Outcome::Unassigned { reason } => format!("stays unassigned ({})", unassigned(*reason)),
         Outcome::Refuse { status, code, text } => format!("{status} {code}: {text}"),
     }
+}
+
+/// The rule by its key in the configuration, `after_hours`.
+pub fn rule(name: RuleName) -> &'static str {
+    rule_key(name)
 }
 
 /// The stable code as it is written everywhere, `no-device`.
