@@ -1,14 +1,9 @@
 //! A registrar with the users anna and bjorn, and phones that know how to answer a challenge.
 
-use std::collections::HashMap;
-
 use super::*;
 use crate::core::id::RandomSource;
-use crate::core::prompt::PromptFiles;
-use crate::core::snapshot::{
-    ContactLookup, DigestOffer, EmailSettings, MediaSettings, PerKind, Role, RoutingSettings,
-    Secret, Settings, SipSettings, StoreSettings, User,
-};
+use crate::core::sample;
+use crate::core::snapshot::{Secret, User};
 use crate::sip::digest::Challenge;
 use crate::sip::message::Uri;
 
@@ -17,64 +12,13 @@ const PHONE: &str = "10.0.3.4:5060";
 
 fn user(name: &str, password: Option<&str>) -> User {
     User {
-        name: name.into(),
-        display_name: name.to_owned(),
-        email: None,
-        seat: None,
         sip_password: password.map(|password| Secret(password.to_owned())),
-        sip_contacts: Vec::new(),
-        external: None,
-        schedule: None,
-        wrap_up: Duration::ZERO,
-        role: Role::Agent,
-        password_hash: None,
-        capacity: PerKind::default(),
-        capacity_on_call: PerKind::default(),
-        presence_by_hours: false,
-        out_of_office: Vec::new(),
+        ..sample::user(name)
     }
 }
 
 fn snapshot(users: Vec<User>) -> Snapshot {
-    Snapshot {
-        version: 1,
-        loaded_at: Wall::default(),
-        settings: Settings {
-            sip: SipSettings {
-                listen: Vec::new(),
-                public_address: None,
-                local_networks: None,
-                digest: DigestOffer::Md5,
-                realm: "ringdesk".to_owned(),
-            },
-            media: MediaSettings {
-                ports: 16384..=17383,
-            },
-            store: StoreSettings {
-                database: "db".into(),
-                audio: "audio".into(),
-            },
-            smtp: None,
-            http: None,
-            email: EmailSettings::default(),
-            contacts: ContactLookup::default(),
-            routing: RoutingSettings::default(),
-            drain: Duration::from_secs(60),
-        },
-        trunks: Vec::new().into(),
-        users: users.into(),
-        teams: Vec::new().into(),
-        inboxes: Vec::new().into(),
-        schedules: Vec::new().into(),
-        channels: Vec::new().into(),
-        customer_agents: Vec::new().into(),
-        tokens: Vec::new(),
-        webhooks: Vec::new(),
-        expectations: Vec::new(),
-        prompts: HashMap::new(),
-        prompt_files: PromptFiles::default(),
-        numbers: HashMap::new(),
-    }
+    sample::snapshot(users, Vec::new(), Vec::new())
 }
 
 fn udp(remote: &str) -> Flow {
