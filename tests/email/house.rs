@@ -1,8 +1,7 @@
 //! A configuration with email channels, the daemon on it, and its API.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -12,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::support::daemon::Daemon;
 use super::support::place::Place;
+use super::support::plain_http::{Answer, request};
 pub use super::support::wait::{PATIENCE, until as wait_for};
 
 /// What the API is asked with: in the name of anna.
@@ -111,40 +111,30 @@ members = ["anna"]
     /// Asks the API; status and answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|it| it.to_string()).unwrap_or_default();
-        let (status, answer) = self.request(TOKEN, method, path, &body);
-        let start = answer.find('{').unwrap_or_default();
-        let end = answer.rfind('}').map_or(answer.len(), |it| it + 1);
-        let value = serde_json::from_str(&answer[start..end]).unwrap_or(Value::Null);
-        (status, value)
+        let answer = self.request(TOKEN, method, path, &body);
+        (answer.status, answer.json())
     }
 
     /// The figures for Prometheus.
     pub fn figures(&self) -> String {
-        let (status, answer) = self.request(WATCHER, "GET", "/metrics", "");
-        assert_eq!(status, 200, "{answer}");
-        answer
+        let answer = self.request(WATCHER, "GET", "/metrics", "");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
     }
 
     /// A visitor sends the form `contact`: status, the cookie that was set, and the answer.
     pub fn submit(&self, cookie: Option<&str>, answers: &Value) -> (u16, Option<String>, String) {
-        let cookie = cookie.map(|it| format!("Cookie: {it}\r\n"));
-        let body = answers.to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.place.http)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!(
-            "POST /f/contact HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n{}\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            cookie.unwrap_or_default(),
-            body.len()
+        let cookie = cookie.map(|it| ("Cookie", it));
+        let answer = request(
+            self.address(),
+            "POST",
+            "/f/contact",
+            cookie.as_slice(),
+            &answers.to_string(),
         );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut fields = answer.lines().filter_map(|line| line.split_once(": "));
-        let set = fields.find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-        let cookie = set.map(|(_, value)| value.split(';').next().unwrap().to_owned());
-        (status, cookie, answer)
+        let set = answer.field("set-cookie");
+        let set = set.map(|value| value.split(';').next().unwrap().to_owned());
+        (answer.status, set, answer.body)
     }
 
     /// Waits until `/health` says that something works, or does not.
@@ -157,20 +147,14 @@ members = ["anna"]
         });
     }
 
-    fn request(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.place.http)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+    fn request(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
+        let token = format!("Bearer {token}");
+        let fields = [("Authorization", token.as_str())];
+        request(self.address(), method, path, &fields, body)
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.place.http))
     }
 
     /// All conversations, the one with the latest message first.

@@ -2,5 +2,6 @@
 
 pub mod daemon;
 pub mod place;
+pub mod plain_http;
 pub mod sound;
 pub mod wait;

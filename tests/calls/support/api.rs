@@ -1,12 +1,12 @@
 //! The daemon's API, asked by a program that acts for Anna, who is an admin in these stories.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 
 use ringdesk::core::hex::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::plain_http::request;
 use super::wait;
 
 const TOKEN: &str = "token-of-anna";
@@ -43,26 +43,11 @@ impl Api {
     /// Asks, and expects to be answered with a status below 300.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = wait::until("HTTP", || TcpStream::connect(self.address).ok());
-        stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\nAccept: application/json\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
-        assert!(status < 300, "{method} {path}: {answer}");
-        // Long answers come in chunks, whose sizes stand between the lines.
-        let json = body.find(['{', '[']).map_or("null", |start| {
-            let end = body.rfind(['}', ']']).unwrap();
-            &body[start..=end]
-        });
-        serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        let token = format!("Bearer {TOKEN}");
+        let fields = [("Authorization", token.as_str())];
+        let answer = request(self.address, method, path, &fields, &body);
+        assert!(answer.status < 300, "{method} {path}: {}", answer.body);
+        answer.json()
     }
 
     /// The conversation that arrived in a channel, once it has.

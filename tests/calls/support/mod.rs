@@ -9,6 +9,8 @@ pub mod line;
 mod looking;
 pub mod namespaces;
 pub mod place;
+#[path = "../../support/plain_http.rs"]
+mod plain_http;
 pub mod recorded;
 pub mod sipp;
 pub mod sound;
