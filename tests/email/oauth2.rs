@@ -4,15 +4,13 @@ use std::fs;
 
 use serde_json::json;
 
-use super::dovecot::TOKEN;
+use super::dovecot::{Dovecot, TOKEN};
 use super::house::House;
 use super::mail;
 use super::post::Post;
 
 /// A house whose mailbox and whose way out are opened with tokens, each in a file of its own.
-fn house_and_post() -> Option<(House, Post)> {
-    let nowhere = tempfile::tempdir().unwrap();
-    let post = Post::new(&nowhere.path().join("lmtp"))?;
+fn house(server: &Dovecot) -> House {
     let mut house = House::new(&format!(
         r#"
 [smtp]
@@ -40,10 +38,10 @@ server = "smtps://localhost:{}"
 username = "anna"
 oauth2_token_file = "sending-token"
 "#,
-        post.submission.submission, post.submission.imaps, post.submission.submissions
+        server.submission, server.imaps, server.submissions
     ));
-    house.trusted.push(post.submission.path("cert.pem"));
-    Some((house, post))
+    house.trusted.push(server.path("cert.pem"));
+    house
 }
 
 /// As programs that renew tokens do.
@@ -55,50 +53,53 @@ fn renew(house: &House, file: &str, token: &str) {
 
 #[test]
 fn a_mailbox_is_read_with_a_token_that_is_renewed_and_its_end_is_told() {
-    let Some((mut house, mut post)) = house_and_post() else {
+    let Some(mut server) = Dovecot::start() else {
         return;
     };
+    let mut house = house(&server);
     renew(&house, "reading-token", TOKEN);
     house.start();
-    post.submission.deliver("anna", mail(1).as_bytes());
+    server.deliver("anna", mail(1).as_bytes());
     house.wait_for_conversations(1);
     house.wait_for_health("mailbox of support", true);
 
     // Renewed while the connection stands, which goes on; the next one begins with the new token.
     renew(&house, "reading-token", "ya29.second");
-    post.submission.change_token("ya29.second");
-    post.submission.deliver("anna", mail(2).as_bytes());
+    server.change_token("ya29.second");
+    server.deliver("anna", mail(2).as_bytes());
     house.wait_for_conversations(2);
-    post.submission.stop();
+    server.stop();
     house.wait_for_health("mailbox of support", false);
-    post.submission.run();
-    post.submission.deliver("anna", mail(3).as_bytes());
+    server.run();
+    server.deliver("anna", mail(3).as_bytes());
     house.wait_for_conversations(3);
 
     // Nobody renews it any more.
-    post.submission.stop();
-    post.submission.change_token("ya29.third");
-    post.submission.run();
+    server.stop();
+    server.change_token("ya29.third");
+    server.run();
     house.wait_for_log("the OAuth2 login of anna was refused");
     house.wait_for_log("Check that the token file holds a valid access token");
     house.wait_for_health("mailbox of support", false);
     let down = "ringdesk_up{what=\"mailbox of support\"} 0";
     assert!(house.figures().contains(down), "{}", house.figures());
-    post.submission.deliver("anna", mail(4).as_bytes());
+    server.deliver("anna", mail(4).as_bytes());
     renew(&house, "reading-token", "ya29.third");
     house.wait_for_conversations(4);
     house.wait_for_health("mailbox of support", true);
     let log = house.log();
     assert!(!log.contains("ya29."), "no token in the log");
-    let seen = post.submission.log();
+    let seen = server.log();
     assert!(seen.contains("method=XOAUTH2"), "{seen}");
 }
 
 #[test]
 fn replies_are_sent_with_a_token_and_wait_while_it_is_not_valid() {
-    let Some((mut house, post)) = house_and_post() else {
+    let nowhere = tempfile::tempdir().unwrap();
+    let Some(post) = Post::new(&nowhere.path().join("lmtp")) else {
         return;
     };
+    let mut house = house(&post.submission);
     renew(&house, "reading-token", TOKEN);
     renew(&house, "sending-token", TOKEN);
     house.start();

@@ -97,6 +97,37 @@ fn what_is_said_in_a_mail_reaches_people_whole() {
 }
 
 #[test]
+fn two_daemons_on_one_mailbox_take_in_each_mail_once_each() {
+    let Some(server) = Dovecot::start() else {
+        return;
+    };
+    server.deliver("anna", mail(0).as_bytes());
+    let mut houses = [house(&server), house(&server)];
+    for house in &mut houses {
+        house.start();
+        house.wait_for_log("of channel support is read");
+    }
+    // Whoever marks one first keeps it from nobody who was there when it came.
+    for number in 1..6 {
+        server.deliver("anna", mail(number).as_bytes());
+    }
+    server.wait_until_seen("anna", 6);
+    for house in &houses {
+        let subjects = wait_for("the last mail", || {
+            let all = house.conversations().into_iter();
+            let mut subjects: Vec<String> = all
+                .map(|it| it["subject"].as_str().unwrap().to_owned())
+                .filter(|it| it != "Lamp 0")
+                .collect();
+            subjects.sort();
+            (subjects.len() >= 5).then_some(subjects)
+        });
+        let expected: Vec<String> = (1..6).map(|number| format!("Lamp {number}")).collect();
+        assert_eq!(subjects, expected);
+    }
+}
+
+#[test]
 fn trouble_with_a_mailbox_is_told_in_the_log_and_seen_in_health_and_ends_with_a_reload() {
     let Some(server) = Dovecot::start() else {
         return;
