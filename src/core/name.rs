@@ -19,10 +19,10 @@ pub type ByName = BuildHasherDefault<NameHasher>;
 pub struct NameHasher(u64);
 
 impl NameHasher {
+    #[inline]
     fn fold(&mut self, word: u64) {
         let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        let [low, high] = [product, product >> 64].map(|half| half & u128::from(u64::MAX));
-        self.0 = u64::try_from(low ^ high).unwrap_or_default();
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
     }
 }
 
@@ -33,6 +33,7 @@ impl Default for NameHasher {
 }
 
 impl Hasher for NameHasher {
+    #[inline]
     fn write(&mut self, octets: &[u8]) {
         let mut words = octets.chunks_exact(8);
         for word in &mut words {
@@ -45,10 +46,12 @@ impl Hasher for NameHasher {
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, octet: u8) {
         self.fold(u64::from(octet));
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

@@ -206,6 +206,8 @@ struct Words {
     all: Arc<str>,
     even: bool,
     loads: BTreeMap<u32, Arc<str>>,
+    /// Most have as much as the one before.
+    latest: Option<(u32, Arc<str>)>,
     idle: Arc<str>,
 }
 
@@ -221,24 +223,34 @@ impl Words {
             all: last.map_or_else(Arc::default, |last| format!("after {last}").into()),
             even: weights.into_iter().all(|weight| weight == 1),
             loads: BTreeMap::new(),
+            latest: None,
             idle: idle.into(),
         }
     }
 
+    fn load(&mut self, load: u32) -> Arc<str> {
+        if let Some((latest, words)) = &self.latest
+            && *latest == load
+        {
+            return Arc::clone(words);
+        }
+        let even = self.even;
+        let written = self.loads.entry(load).or_insert_with(|| {
+            let text = if even {
+                format!("{load} open")
+            } else {
+                format!("load {load}")
+            };
+            text.into()
+        });
+        let words = Arc::clone(written);
+        self.latest = Some((load, Arc::clone(&words)));
+        words
+    }
+
     fn went_by(&mut self, key: Key) -> Arc<str> {
         match key {
-            Key::Load(load) => {
-                let even = self.even;
-                let written = self.loads.entry(load).or_insert_with(|| {
-                    let text = if even {
-                        format!("{load} open")
-                    } else {
-                        format!("load {load}")
-                    };
-                    text.into()
-                });
-                Arc::clone(written)
-            }
+            Key::Load(load) => self.load(load),
             Key::Idle(None) => Arc::clone(&self.idle),
             Key::Idle(Some(_)) | Key::Place(_) | Key::Throw(_) => Arc::clone(&self.all),
         }
