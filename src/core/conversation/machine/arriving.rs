@@ -222,6 +222,7 @@ impl Conversations {
     ) -> Reply {
         let before = self.held.get(&id).map(|held| held.row.status);
         let keeps = self.keeps_assignee(id, snapshot);
+        let left_alone = self.lost_its_assignee(id);
         let known_before = self.held.get(&id).and_then(|held| held.row.contact);
         let name = self.display_name(&said);
         let address = said.contact.address.as_deref().and_then(clean_address);
@@ -269,7 +270,7 @@ impl Conversations {
             self.changed(row, now);
         }
         self.arm_idle(id, snapshot, now, now);
-        if before == Some(Status::Closed) && !keeps {
+        if left_alone || before == Some(Status::Closed) && !keeps {
             self.unassign(id, None, now);
             self.ask(id, None, snapshot, now);
         } else {

@@ -253,9 +253,13 @@ impl Conversations {
                 Status::Closed => format!("{who} closed it."),
             };
             let gone = before == Status::Closed && !self.keeps_assignee(id, snapshot);
+            let left_alone = status == Status::Open && self.lost_its_assignee(id);
             self.set_status(id, status, author(by), text, snapshot, now);
-            if gone {
+            if gone || left_alone {
                 self.unassign(id, None, now);
+            }
+            if left_alone {
+                self.ask(id, None, snapshot, now);
             }
         }
         Ok(Reply::Conversation {

@@ -207,6 +207,15 @@ impl Conversations {
         }
     }
 
+    /// Whether nobody has had it since a reload took it from somebody while it waited for the other
+    /// side. Its rule has not been asked since.
+    pub(super) fn lost_its_assignee(&self, id: ConversationId) -> bool {
+        self.held.get(&id).is_some_and(|held| {
+            let row = &held.row;
+            row.unassigned == Some(UnassignedReason::NobodyAvailable) && row.progress.is_none()
+        })
+    }
+
     /// Nobody has it.
     pub(super) fn unassign(&mut self, id: ConversationId, why: Option<UnassignedReason>, now: Now) {
         let Some(held) = self.held.get(&id) else {

@@ -934,6 +934,33 @@ fn a_reload_takes_conversations_from_those_who_are_gone_and_the_rule_goes_on() {
 }
 
 #[test]
+fn what_somebody_had_who_is_gone_goes_by_its_rule_once_it_is_opened_again() {
+    let mut world = World::new();
+    let [written, by_hand] = ["One", "Two"].map(|text| {
+        world.gives("anna");
+        let row = world.arrives("mail", text);
+        world.sets(row.id, "anna", Status::Waiting).unwrap();
+        row
+    });
+    let users = world.snapshot.users.iter().cloned().map(|mut user| {
+        if &*user.name == "anna" {
+            user.seat = None;
+        }
+        user
+    });
+    world.snapshot.users = users.collect();
+    world.machine.snapshot_changed(&world.snapshot, world.now);
+    world.drain();
+    assert_eq!(world.holder(written.id), None);
+    world.gives("bjorn");
+    world.again(&written, "And another thing");
+    assert_eq!(world.holder(written.id).as_deref(), Some("bjorn"));
+    world.gives("carl");
+    world.sets(by_hand.id, "bjorn", Status::Open).unwrap();
+    assert_eq!(world.holder(by_hand.id).as_deref(), Some("carl"));
+}
+
+#[test]
 fn what_may_not_be_seen_does_not_exist() {
     let mut world = World::new();
     let id = world.arrives("mail", "Hello").id;
