@@ -193,7 +193,8 @@ impl Outputs {
         }
         self.keep_gathered();
         let door = self.door.clone();
-        if !self.store.then_applied(move || door.publish_as(id, event)) {
+        let tell = move || door.publish_as(id, event);
+        if !self.store.then_applied_in_time(tell) {
             error!("the disk is too slow for the journal: an event is lost");
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::runtime::Runtime;
 
-use super::awaited::{Awaited, rest};
+use super::awaited::{Awaited, Patience, rest};
 use super::journal::{self, Position};
 use super::rows::{AUDIO, Batch, deleted_file, files_to_delete};
 use super::writer::{BATCH, Complain, Inboxes, Part, Places, RETRY};
@@ -22,6 +22,10 @@ const COLLECT: Duration = Duration::from_millis(200);
 /// How long at most they are collected where somebody waits: until the journal has passed on what it
 /// wrote together.
 const COLLECT_IN_A_HURRY: Duration = Duration::from_millis(1);
+
+/// How long at most they are collected where somebody listens: a moment that people do not notice,
+/// and in which the records of several calls come together.
+const COLLECT_FOR_LISTENERS: Duration = Duration::from_millis(25);
 
 /// Files of deleted conversations that are read from their table at once.
 const REMOVALS: u32 = 256;
@@ -77,9 +81,12 @@ impl Applier {
             let mut waiting = vec![first];
             waiting.extend(parts.try_iter().take(BATCH));
             if waiting.len() < BATCH {
-                let time = match self.awaited.any() {
-                    true => COLLECT_IN_A_HURRY,
-                    false => COLLECT,
+                let time = if self.awaited.any(Patience::None) {
+                    COLLECT_IN_A_HURRY
+                } else if self.awaited.any(Patience::Some) {
+                    COLLECT_FOR_LISTENERS
+                } else {
+                    COLLECT
                 };
                 rest(time, &self.closing);
                 waiting.extend(parts.try_iter().take(BATCH));

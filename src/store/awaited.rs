@@ -17,8 +17,10 @@ const LONGEST: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Awaited {
     state: Mutex<State>,
-    /// Those on their way to here, and those who are here.
-    count: AtomicUsize,
+    /// Those without patience on their way to here, and those who are here.
+    hurried: AtomicUsize,
+    /// The same of those with patience.
+    listeners: AtomicUsize,
     /// The threads of the journal and of the database.
     threads: OnceLock<Vec<Thread>>,
 }
@@ -32,8 +34,18 @@ struct State {
     late: bool,
 }
 
+/// How soon somebody must be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// An answer that somebody waits for: the threads hurry.
+    None,
+    /// News for those who listen: what comes within a moment is told together.
+    Some,
+}
+
 struct Waiting {
     until: Position,
+    patience: Patience,
     latest: Mono,
     then: Box<dyn FnOnce() + Send>,
 }
@@ -45,18 +57,25 @@ impl Awaited {
     }
 
     /// Somebody is going to wait.
-    pub fn announce(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
+    pub fn announce(&self, patience: Patience) {
+        self.those(patience).fetch_add(1, Ordering::SeqCst);
     }
 
     /// Who was announced does not wait any more.
-    pub fn forget(&self) {
-        self.count.fetch_sub(1, Ordering::SeqCst);
+    pub fn forget(&self, patience: Patience) {
+        self.those(patience).fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// True if somebody waits or is going to.
-    pub fn any(&self) -> bool {
-        self.count.load(Ordering::SeqCst) > 0
+    /// True if somebody of that patience waits or is going to.
+    pub fn any(&self, patience: Patience) -> bool {
+        self.those(patience).load(Ordering::SeqCst) > 0
+    }
+
+    fn those(&self, patience: Patience) -> &AtomicUsize {
+        match patience {
+            Patience::None => &self.hurried,
+            Patience::Some => &self.listeners,
+        }
     }
 
     /// Ends what rests the threads take.
@@ -74,10 +93,17 @@ impl Awaited {
     }
 
     /// Calls `then` once the database has come to `until`.
-    pub fn wait(&self, until: Position, now: Mono, then: Box<dyn FnOnce() + Send>) {
+    pub fn wait(
+        &self,
+        until: Position,
+        now: Mono,
+        patience: Patience,
+        then: Box<dyn FnOnce() + Send>,
+    ) {
         let mut state = self.state();
         state.waiting.push_back(Waiting {
             until,
+            patience,
             latest: now + LONGEST,
             then,
         });
@@ -120,7 +146,7 @@ impl Awaited {
             && let Some(waiting) = state.waiting.pop_front()
         {
             (waiting.then)();
-            self.forget();
+            self.forget(waiting.patience);
             called = true;
         }
         called

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
-use super::awaited::{Awaited, rest};
+use super::awaited::{Awaited, Patience, rest};
 use super::journal::{Journal, Position};
 use super::writer::{BATCH, Complain, Entry, Part, RETRY, Then};
 use crate::clock;
@@ -66,7 +66,8 @@ impl Journaling {
             };
             match first {
                 Ok(entry) => {
-                    if entry.then.is_none() && !self.awaited.any() {
+                    let hurries = entry.then.as_ref().is_some_and(Then::hurries);
+                    if !hurries && !self.awaited.any(Patience::None) {
                         rest(GATHER, &self.closing);
                     }
                     self.gather(entry, &mut gathered);
@@ -131,22 +132,23 @@ impl Journaling {
     /// Appends what was gathered; where somebody waits, it is on the disk afterwards.
     fn write_down(&mut self, gathered: &mut Gathered) {
         let appended = self.append(gathered);
-        if self.awaited.any() {
+        if self.awaited.any(Patience::None) {
             self.awaited.hurry_database();
         }
         if gathered.then.is_empty() {
             return;
         }
-        let on_disk = appended && self.sync();
+        let hurries = gathered.then.iter().any(Then::hurries);
+        let on_disk = appended && (!hurries || self.sync());
         let now = clock::mono();
         for then in gathered.then.drain(..) {
             match then {
                 Then::OnDisk(then) if on_disk => then(),
                 Then::OnDisk(_) => {}
-                Then::Readable(then) if on_disk => {
-                    self.awaited.wait(self.journal.end(), now, then);
+                Then::Readable(patience, then) if on_disk => {
+                    self.awaited.wait(self.journal.end(), now, patience, then);
                 }
-                Then::Readable(_) => self.awaited.forget(),
+                Then::Readable(patience, _) => self.awaited.forget(patience),
             }
         }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::StoreError;
 use super::applier::Applier;
-use super::awaited::Awaited;
+use super::awaited::{Awaited, Patience};
 use super::journal::{self, Journal, Position};
 use super::journaling::Journaling;
 use crate::core::name::{ChannelName, InboxName};
@@ -77,7 +77,17 @@ pub(super) enum Then {
     /// Once the record, and all before it, are on the disk.
     OnDisk(Box<dyn FnOnce() + Send>),
     /// Once they can be read from the database too.
-    Readable(Box<dyn FnOnce() + Send>),
+    Readable(Patience, Box<dyn FnOnce() + Send>),
+}
+
+impl Then {
+    /// Whether the disk is not left to the next of its regular turns.
+    pub fn hurries(&self) -> bool {
+        match self {
+            Then::OnDisk(_) | Then::Readable(Patience::None, _) => true,
+            Then::Readable(Patience::Some, _) => false,
+        }
+    }
 }
 
 /// From the journal to the database: this part of the journal.
@@ -203,15 +213,28 @@ impl Store {
     /// for, on a thread of the store, which they must not hold up. Returns false where there is no
     /// room: it is not called.
     pub fn then_applied(&self, then: impl FnOnce() + Send + 'static) -> bool {
-        self.awaited.announce();
-        let sent = self.send(Entry {
-            records: Vec::new(),
-            then: Some(Then::Readable(Box::new(then))),
-        });
+        let sent = self.then_readable(Patience::None, Box::new(then));
         if sent {
             self.awaited.hurry();
-        } else {
-            self.awaited.forget();
+        }
+        sent
+    }
+
+    /// Like [`Store::then_applied`] for news that nobody waits for: hurries nothing, so that it comes
+    /// some hundredths of a second later, and the disk itself may have the records a tenth of a second
+    /// after it.
+    pub fn then_applied_in_time(&self, then: impl FnOnce() + Send + 'static) -> bool {
+        self.then_readable(Patience::Some, Box::new(then))
+    }
+
+    fn then_readable(&self, patience: Patience, then: Box<dyn FnOnce() + Send>) -> bool {
+        self.awaited.announce(patience);
+        let sent = self.send(Entry {
+            records: Vec::new(),
+            then: Some(Then::Readable(patience, then)),
+        });
+        if !sent {
+            self.awaited.forget(patience);
         }
         sent
     }

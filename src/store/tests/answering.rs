@@ -40,6 +40,29 @@ fn answers_come_in_the_order_in_which_they_were_asked_for() {
 }
 
 #[test]
+fn news_can_be_read_when_it_is_told_and_keeps_its_order_with_answers() {
+    let mut files = Files::new();
+    let store = files.open();
+    let (news, told) = channel();
+    for n in 1..=20u128 {
+        assert!(store.keep(item(conversation(n))));
+        let first = news.clone();
+        assert!(store.then_applied_in_time(move || first.send("news").unwrap()));
+        // Every other time nobody hurries it.
+        if n % 2 == 0 {
+            let second = news.clone();
+            assert!(store.then_applied(move || second.send("answer").unwrap()));
+        }
+        assert_eq!(told.recv(), Ok("news"));
+        let rows = number(&files.database(), "SELECT COUNT(*) FROM conversations");
+        assert_eq!(rows, i64::try_from(n).unwrap());
+        if n % 2 == 0 {
+            assert_eq!(told.recv(), Ok("answer"));
+        }
+    }
+}
+
+#[test]
 fn nothing_to_wait_for_is_answered_too() {
     let mut files = Files::new();
     let store = files.open();
