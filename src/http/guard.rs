@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::{DeadlineBody, TimeoutBody};
 
+use super::lingering::lingering;
 use super::{App, HttpError};
 use crate::inbox::ClientAddress;
 
@@ -61,10 +62,11 @@ async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Resp
     let route = route.map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let is_api = route.starts_with("/api/") || route == "none";
+    let (parts, body) = request.into_parts();
+    let body = lingering(&parts.headers, body);
 
-    let mut response = match admitted(&app, client, request.headers()) {
+    let mut response = match admitted(&app, client, &parts.headers) {
         Ok(()) => {
-            let (parts, body) = request.into_parts();
             let (body, held) = app.bodies.count(body);
             let body = DeadlineBody::new(BODY_WHOLE, TimeoutBody::new(BODY_IDLE, body));
             let mut request = Request::from_parts(parts, Body::new(Box::pin(body)));

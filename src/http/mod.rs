@@ -13,6 +13,7 @@ mod figures;
 mod files;
 mod guard;
 mod health;
+mod lingering;
 mod once;
 mod openapi;
 pub mod password;

@@ -100,6 +100,32 @@ async fn bodies_that_are_too_large_or_no_json_are_told_so() {
 }
 
 #[tokio::test]
+async fn who_is_still_sending_what_is_too_large_reads_that_it_is() {
+    let house = House::open().await;
+    let head = format!(
+        "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\nConnection: close\r\n\r\n",
+        secret("all")
+    );
+    let mut stream = raw(&house, head.as_bytes()).await;
+    stream.peek(&mut [0]).await.unwrap();
+    stream.write_all(&[b'x'; 8_000_000]).await.unwrap();
+    let told = answer(stream).await;
+    assert!(told.starts_with("HTTP/1.1 413"), "{told}");
+}
+
+#[tokio::test]
+async fn who_waits_for_leave_to_send_too_much_gets_none() {
+    let house = House::open().await;
+    let head = format!(
+        "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\nExpect: 100-continue\r\n\r\n",
+        secret("all")
+    );
+    let told = answer(raw(&house, head.as_bytes()).await).await;
+    assert!(told.starts_with("HTTP/1.1 413"), "{told}");
+    assert!(!told.contains("100 Continue"), "{told}");
+}
+
+#[tokio::test]
 async fn broken_multipart_and_hostile_audio_are_told_so() {
     let house = House::open().await;
     let all = house.as_token("all");
