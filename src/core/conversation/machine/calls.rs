@@ -11,7 +11,7 @@
 //! stay with whoever has the conversation. Where nobody has it they stay unassigned, but for a
 //! channel whose rules seek the contact's owner: the owner gets them.
 
-use super::{Action, Conversations, Opening, Timer};
+use super::{Action, Caller, Conversations, Opening, Timer};
 use crate::core::conversation::command::ContactHint;
 use crate::core::conversation::event::Happening;
 use crate::core::conversation::permission::may_have;
@@ -245,19 +245,12 @@ impl Conversations {
         incoming: &IncomingCall<'_>,
         contact: Option<ContactId>,
     ) -> Option<ConversationId> {
-        let number = incoming.from?;
-        let key = (incoming.channel.name.clone(), number.clone());
-        let of_number = self.by_caller.get(&key).and_then(|ids| ids.last().copied());
-        of_number.or_else(|| {
-            let theirs = self.by_contact.get(&contact?)?;
-            theirs.iter().rev().copied().find(|id| {
-                self.held.get(id).is_some_and(|held| {
-                    held.row.kind == Kind::Call
-                        && held.row.channel == incoming.channel.name
-                        && held.row.status != Status::Closed
-                })
-            })
-        })
+        let number = Caller::Number(incoming.from?.clone());
+        let latest = |caller| {
+            let key = (incoming.channel.name.clone(), caller);
+            self.by_caller.get(&key).and_then(|ids| ids.last().copied())
+        };
+        latest(number).or_else(|| latest(Caller::Contact(contact?)))
     }
 
     fn begin_with_call(

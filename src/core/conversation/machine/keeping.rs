@@ -3,7 +3,7 @@
 
 use super::{
     Action, Conversations, Held, OPEN, Opening, RECENTLY_CLOSED, REMEMBERED, Standing, Stands,
-    TakenIn, Timer, caller, holder, is_undecided, stands,
+    TakenIn, Timer, callers, holder, is_undecided, stands,
 };
 use crate::core::conversation::record::{
     Author, ContactRecord, ConversationRecord, MessageKind, MessageRecord, Status,
@@ -106,7 +106,7 @@ impl Conversations {
         if let Some(visitor) = row.visitor.clone() {
             self.by_visitor.entry(visitor).or_default().insert(id);
         }
-        if let Some(caller) = caller(&row) {
+        for caller in callers(&row) {
             self.by_caller.entry(caller).or_default().insert(id);
         }
         let is_closed = row.status == Status::Closed;
@@ -146,7 +146,7 @@ impl Conversations {
     ) -> Option<ConversationRecord> {
         let held = self.held.get_mut(&id)?;
         let before = (held.row.contact, holder(&held.row), held.row.status);
-        let caller_before = caller(&held.row);
+        let callers_before = callers(&held.row);
         edit(&mut held.row);
         held.row.revision = held.row.revision.saturating_add(1);
         let row = held.row.clone();
@@ -167,12 +167,12 @@ impl Conversations {
                 self.by_user.entry(user).or_default().insert(id);
             }
         }
-        let caller = caller(&row);
-        if caller_before != caller {
-            if let Some(caller) = caller_before {
+        let callers = callers(&row);
+        if callers_before != callers {
+            for caller in callers_before {
                 remove(&mut self.by_caller, &caller, id);
             }
-            if let Some(caller) = caller {
+            for caller in callers {
                 self.by_caller.entry(caller).or_default().insert(id);
             }
         }
@@ -237,7 +237,7 @@ impl Conversations {
         if let Some(user) = holder(&held.row) {
             remove(&mut self.by_user, &user, id);
         }
-        if let Some(caller) = caller(&held.row) {
+        for caller in callers(&held.row) {
             remove(&mut self.by_caller, &caller, id);
         }
         if let Some(visitor) = &held.row.visitor {

@@ -156,6 +156,13 @@ enum Reply {
     Nothing,
 }
 
+/// What a caller is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Caller {
+    Number(PhoneNumber),
+    Contact(ContactId),
+}
+
 /// A message that was taken in.
 #[derive(Clone, Copy, Debug)]
 struct TakenIn {
@@ -175,7 +182,7 @@ pub struct Conversations {
     /// By the cookie of the visitor who began them.
     by_visitor: BTreeMap<String, BTreeSet<ConversationId>>,
     /// Conversations of calls that are not closed, by channel and caller.
-    by_caller: BTreeMap<(ChannelName, PhoneNumber), BTreeSet<ConversationId>>,
+    by_caller: BTreeMap<(ChannelName, Caller), BTreeSet<ConversationId>>,
     calls: BTreeMap<CallId, CallUnderWay>,
     closed: BTreeMap<u64, ConversationId>,
     next_closed: u64,
@@ -384,11 +391,17 @@ fn is_overdue(row: &ConversationRecord) -> bool {
     })
 }
 
-/// The caller and channel of a call that is not closed.
-fn caller(row: &ConversationRecord) -> Option<(ChannelName, PhoneNumber)> {
-    let stands = row.kind == Kind::Call && row.status != Status::Closed;
-    let from = row.from.as_ref().filter(|_| stands)?;
-    Some((row.channel.clone(), from.clone()))
+/// By what a further call finds a conversation that is not closed.
+fn callers(row: &ConversationRecord) -> Vec<(ChannelName, Caller)> {
+    if row.kind != Kind::Call || row.status == Status::Closed {
+        return Vec::new();
+    }
+    let number = row.from.clone().map(Caller::Number);
+    let contact = row.contact.map(Caller::Contact);
+    let callers = number.into_iter().chain(contact);
+    callers
+        .map(|caller| (row.channel.clone(), caller))
+        .collect()
 }
 
 fn invalid(text: &str) -> Refusal {
