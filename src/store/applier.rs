@@ -23,9 +23,9 @@ const COLLECT: Duration = Duration::from_millis(200);
 /// wrote together.
 const COLLECT_IN_A_HURRY: Duration = Duration::from_millis(1);
 
-/// How long at most they are collected where somebody listens: a moment that people do not notice,
-/// and in which the records of several calls come together.
-const COLLECT_FOR_LISTENERS: Duration = Duration::from_millis(25);
+/// How long at most they are collected where somebody listens: what people take for at once, and
+/// time in which the records of several calls, and several of one call, come together.
+const COLLECT_FOR_LISTENERS: Duration = Duration::from_millis(100);
 
 /// Files of deleted conversations that are read from their table at once.
 const REMOVALS: u32 = 256;

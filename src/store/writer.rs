@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// Like [`Store::then_applied`] for news that nobody waits for: hurries nothing, so that it comes
-    /// some hundredths of a second later, and the disk itself may have the records a tenth of a second
+    /// a tenth of a second or two later, and the disk itself may have the records a tenth of a second
     /// after it.
     pub fn then_applied_in_time(&self, then: impl FnOnce() + Send + 'static) -> bool {
         self.then_readable(Patience::Some, Box::new(then))

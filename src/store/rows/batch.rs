@@ -230,7 +230,7 @@ impl Batch {
     async fn write_inbox(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         let rows: Vec<_> = self.conversations.values().collect();
         in_parts(connection, &rows, inbox::conversations).await?;
-        let messages = self.messages.all();
+        let messages = inbox::older_first(connection, self.messages.all()).await?;
         in_parts(connection, &messages, inbox::messages).await?;
         let rows: Vec<_> = (messages.iter())
             .flat_map(|message| message.attachments.iter().map(move |file| (file, *message)))

@@ -1,13 +1,15 @@
 //! What the inbox keeps: conversations, messages, who has what and has read what, sessions, audit.
 
-use sqlx::{QueryBuilder, Sqlite};
+use std::collections::HashMap;
 
-use super::{inserting, json, replacing, signed, word};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use super::{ROWS, inserting, json, push_list, replacing, signed, word};
 use crate::core::conversation::{
     Assignee, Attachment, AuditRecord, Author, ConversationRecord, MessageRecord, PresenceRecord,
     SeenRecord, SessionRecord,
 };
-use crate::core::id::CallId;
+use crate::core::id::{CallId, MessageId};
 use crate::core::record::{AssignmentRecord, HeardRecord};
 use crate::core::time::Wall;
 use crate::store::journal::Position;
@@ -107,6 +109,31 @@ const MESSAGE: [&str; 21] = [
     "voicemail",
     "count",
 ];
+
+/// Messages that have a row already in the order of their rows, and then those that have none in
+/// theirs: the search index writes out what it has collected whenever a lower row follows a higher
+/// one, which costs more than the rows do.
+pub(super) async fn older_first<'a>(
+    connection: &mut SqliteConnection,
+    messages: Vec<&'a MessageRecord>,
+) -> Result<Vec<&'a MessageRecord>, sqlx::Error> {
+    let mut numbers: HashMap<String, i64> = HashMap::new();
+    for part in messages.chunks(ROWS) {
+        let ids: Vec<MessageId> = part.iter().map(|message| message.id).collect();
+        let mut question = QueryBuilder::new("SELECT id, number FROM messages WHERE id IN ");
+        push_list(&mut question, &ids);
+        let query = question.build().persistent(part.len() == 1);
+        for row in query.fetch_all(&mut *connection).await? {
+            numbers.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    let mut messages = messages;
+    messages.sort_by_cached_key(|message| {
+        let number = numbers.get(&message.id.to_string());
+        number.copied().unwrap_or(i64::MAX)
+    });
+    Ok(messages)
+}
 
 /// Messages, in the order in which they are shown.
 pub(super) fn messages(rows: &[&MessageRecord]) -> QueryBuilder<Sqlite> {
