@@ -1,7 +1,6 @@
 //! Who comes now: is somebody there, or only a word, or a form for a message?
 
 use crate::clock;
-use crate::core::schedule::HoursState;
 use crate::core::snapshot::{Channel, ChatChannel, RuleName, Snapshot, Target};
 
 /// What a visitor can reach at this moment.
@@ -20,11 +19,7 @@ pub(super) fn reception(
     channel: &Channel,
     settings: &ChatChannel,
 ) -> Reception {
-    let hours = channel
-        .schedule
-        .as_ref()
-        .and_then(|name| snapshot.schedule(name))
-        .map_or_else(HoursState::always_open, |it| it.state_at(clock::wall()));
+    let hours = snapshot.hours_of(channel, clock::wall());
     let rule_name = channel.rule_in_force(hours.openness);
     let rule = channel.rule(rule_name);
     let seeks = |target| match target {

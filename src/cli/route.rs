@@ -236,9 +236,7 @@ pub(super) fn number(snapshot: &Snapshot, text: &str) -> anyhow::Result<PhoneNum
 }
 
 pub(super) fn at(snapshot: &Snapshot, to: &To, text: &str) -> anyhow::Result<Wall> {
-    let schedule = channel(snapshot, to)
-        .and_then(|channel| channel.schedule.as_ref())
-        .and_then(|name| snapshot.schedule(name));
+    let schedule = channel(snapshot, to).and_then(|channel| snapshot.schedule_of(channel));
     moment::parse(text, schedule.map(|schedule| schedule.zone())).map_err(anyhow::Error::msg)
 }
 

@@ -51,8 +51,8 @@ pub fn run(arguments: &Voicemails) -> anyhow::Result<ExitCode> {
 
 fn line(snapshot: Option<&Snapshot>, voicemail: &Voicemail) -> String {
     let zone = snapshot.and_then(|snapshot| {
-        let schedule = snapshot.channel(&voicemail.channel)?.schedule.as_ref()?;
-        Some(snapshot.schedule(schedule)?.zone())
+        let channel = snapshot.channel(&voicemail.channel)?;
+        Some(snapshot.schedule_of(channel)?.zone())
     });
     let time = match zone {
         Some(zone) => zone.format_rfc3339(voicemail.time),

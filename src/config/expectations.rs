@@ -81,10 +81,7 @@ fn fits_kind(entry: &ExpectEntry, kind: Kind, findings: &mut Findings) -> bool {
 
 fn at(entry: &ExpectEntry, snapshot: &Snapshot, findings: &mut Findings) -> Option<Wall> {
     let channel = snapshot.channel(&entry.channel.value)?;
-    let schedule = channel
-        .schedule
-        .as_ref()
-        .and_then(|name| snapshot.schedule(name));
+    let schedule = snapshot.schedule_of(channel);
     moment::parse(&entry.at.value, schedule.map(|schedule| schedule.zone()))
         .map_err(|problem| findings.error(&entry.at.place, problem))
         .ok()

@@ -322,8 +322,7 @@ fn notice(call: &OngoingCall, detail: String, voicemail: Option<(f64, PathBuf)>)
 
 /// A moment as the clock of a channel's schedule reads it; in UTC for a channel without one.
 pub fn local_time(snapshot: &Snapshot, channel: Option<&Channel>, at: Wall) -> String {
-    let schedule = channel.and_then(|channel| channel.schedule.as_deref());
-    match schedule.and_then(|name| snapshot.schedule(name)) {
+    match channel.and_then(|channel| snapshot.schedule_of(channel)) {
         Some(schedule) => schedule.state_at(at).local,
         None => at.to_utc().format("%a %Y-%m-%d %H:%MZ").to_string(),
     }

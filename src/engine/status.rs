@@ -8,7 +8,6 @@ use crate::core::call::Timer;
 use crate::core::id::CallId;
 use crate::core::name::{ChannelName, TrunkName, UserName};
 use crate::core::routing::{Busy, Code, words};
-use crate::core::schedule::HoursState;
 use crate::core::snapshot::User;
 use crate::core::time::{Now, Wall};
 
@@ -121,14 +120,7 @@ impl Engine {
                 .channels
                 .iter()
                 .map(|channel| {
-                    let hours = match channel
-                        .schedule
-                        .as_deref()
-                        .and_then(|n| snapshot.schedule(n))
-                    {
-                        Some(schedule) => schedule.state_at(now.wall),
-                        None => HoursState::always_open(),
-                    };
+                    let hours = snapshot.hours_of(channel, now.wall);
                     (channel.name.clone(), words::hours(&hours, snapshot.version))
                 })
                 .collect(),

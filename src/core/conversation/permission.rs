@@ -201,10 +201,9 @@ fn may_take_from(snapshot: &Snapshot, user: &User, holder: &Assignee) -> bool {
             Assignee::User(name) => *name == user.name,
             Assignee::CustomerAgent(_) => true,
             // What a team that is gone has is nobody's.
-            Assignee::Team(name) => snapshot.team(name).is_none_or(|team| {
-                let mut members = team.members.iter().chain(&team.extra_members);
-                members.any(|member| *member == user.name)
-            }),
+            Assignee::Team(name) => snapshot
+                .team(name)
+                .is_none_or(|team| team.includes(&user.name)),
         }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::words;
 use super::{Attempt, Busy, Cause, Code, Facts, Presence, Progress, UserFacts, Via, Way};
 use crate::core::name::{InboxName, ScheduleName, TeamName, UserName};
-use crate::core::snapshot::{Kind, RuleName, Snapshot, Step, Target, User};
+use crate::core::snapshot::{Kind, RuleName, Snapshot, Step, Target, Team, User};
 use crate::core::time::{Now, Wall};
 
 /// One person in a step.
@@ -295,7 +295,7 @@ impl<'a, 'b> Reception<'a, 'b> {
         let access = self.access.get_or_insert_with(|| {
             let mut access = vec![false; snapshot.users.len()];
             let teams = teams.iter().filter_map(|name| snapshot.team(name));
-            let people = teams.flat_map(|team| team.members.iter().chain(&team.extra_members));
+            let people = teams.flat_map(Team::everybody);
             for place in people.filter_map(|name| snapshot.users.place(name)) {
                 if let Some(may) = access.get_mut(place) {
                     *may = true;

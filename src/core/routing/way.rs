@@ -57,7 +57,7 @@ impl<'a> Way<'a> {
         let (hours, rule_name) = match progress {
             Some(progress) => (progress.hours.clone(), progress.rule),
             None => {
-                let hours = hours(snapshot, channel, now);
+                let hours = snapshot.hours_of(channel, now.wall);
                 let rule = channel.rule_in_force(hours.openness);
                 (hours, rule)
             }
@@ -455,16 +455,6 @@ fn channel<'a>(snapshot: &'a Snapshot, to: &To) -> Result<&'a Channel, Box<Decis
         ),
     };
     found.ok_or_else(|| Box::new(refusal::refuse(snapshot, 404, code, text)))
-}
-
-fn hours(snapshot: &Snapshot, channel: &Channel, now: Now) -> HoursState {
-    channel
-        .schedule
-        .as_ref()
-        .and_then(|name| snapshot.schedule(name))
-        .map_or_else(HoursState::always_open, |schedule| {
-            schedule.state_at(now.wall)
-        })
 }
 
 /// The rule's key in the configuration.

@@ -34,7 +34,7 @@ use crate::core::name::{
 };
 use crate::core::number::{Country, PhoneNumber};
 use crate::core::prompt::{Audio, PromptFiles};
-use crate::core::schedule::Schedule;
+use crate::core::schedule::{HoursState, Schedule};
 use crate::core::time::Wall;
 
 /// Everything that the configuration says.
@@ -123,10 +123,21 @@ impl Snapshot {
         let Some(teams) = &inbox.teams else {
             return true;
         };
-        teams.iter().filter_map(|name| self.team(name)).any(|team| {
-            let mut members = team.members.iter().chain(&team.extra_members);
-            members.any(|member| &**member == user)
-        })
+        teams
+            .iter()
+            .filter_map(|name| self.team(name))
+            .any(|team| team.includes(user))
+    }
+
+    /// The schedule that a channel goes by; without one it is always open.
+    pub fn schedule_of(&self, channel: &Channel) -> Option<&Arc<Schedule>> {
+        self.schedule(channel.schedule.as_ref()?)
+    }
+
+    /// Whether a channel is open at a moment, and why.
+    pub fn hours_of(&self, channel: &Channel, at: Wall) -> HoursState {
+        self.schedule_of(channel)
+            .map_or_else(HoursState::always_open, |schedule| schedule.state_at(at))
     }
 
     /// The channel that owns a dialled number.
@@ -516,6 +527,18 @@ pub struct Team {
     pub members: Vec<UserName>,
     /// Extra members: reached by hand only.
     pub extra_members: Vec<UserName>,
+}
+
+impl Team {
+    /// Main and extra members.
+    pub fn everybody(&self) -> impl Iterator<Item = &UserName> {
+        self.members.iter().chain(&self.extra_members)
+    }
+
+    /// Whether somebody is a main or an extra member.
+    pub fn includes(&self, user: &str) -> bool {
+        self.everybody().any(|member| &**member == user)
+    }
 }
 
 /// A group of channels, and who has access to it.

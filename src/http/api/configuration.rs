@@ -53,10 +53,7 @@ impl UserView {
             teams: snapshot
                 .teams
                 .iter()
-                .filter(|team| {
-                    let mut members = team.members.iter().chain(&team.extra_members);
-                    members.any(|member| *member == user.name)
-                })
+                .filter(|team| team.includes(&user.name))
                 .map(|team| team.name.to_string())
                 .collect(),
         }

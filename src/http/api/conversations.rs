@@ -16,7 +16,7 @@ use crate::core::conversation::{
 };
 use crate::core::id::ConversationId;
 use crate::core::name::ChannelName;
-use crate::core::snapshot::{Kind, Scope, Snapshot};
+use crate::core::snapshot::{Kind, Scope, Snapshot, Team};
 use crate::core::time::Wall;
 use crate::http::body::{Asked, At, Read};
 use crate::http::routes::Routes;
@@ -111,8 +111,7 @@ fn view(
             let team = snapshot
                 .team(team)
                 .ok_or(HttpError::NotFound("team of that name"))?;
-            let members = team.members.iter().chain(&team.extra_members);
-            View::Team(team.name.clone(), members.cloned().collect())
+            of_team(team)
         }
         "waiting" => View::Waiting,
         "missed-calls" => View::MissedCalls,
@@ -124,6 +123,10 @@ fn view(
             )));
         }
     })
+}
+
+fn of_team(team: &Team) -> View {
+    View::Team(team.name.clone(), team.everybody().cloned().collect())
 }
 
 /// Conversations of the inboxes that you see, the latest message first.
@@ -193,10 +196,9 @@ async fn counts(State(app): State<App>, asker: Asker) -> Result<Json<Vec<CountVi
         names.push("mine".to_owned());
         views.push(View::Mine(user.clone()));
         for team in &snapshot.teams {
-            let members = || team.members.iter().chain(&team.extra_members);
-            if members().any(|member| member == user) {
+            if team.includes(user) {
                 names.push(format!("team:{}", team.name));
-                views.push(View::Team(team.name.clone(), members().cloned().collect()));
+                views.push(of_team(team));
             }
         }
     }

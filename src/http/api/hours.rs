@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::channel_seen;
 use crate::clock;
 use crate::config::moment;
-use crate::core::schedule::{HoursState, Openness};
+use crate::core::schedule::Openness;
 use crate::core::snapshot::Scope;
 use crate::http::body::{Asked, At};
 use crate::http::routes::Routes;
@@ -83,15 +83,14 @@ async fn hours(
 ) -> Result<Json<HoursView>, HttpError> {
     let snapshot = app.services.door.snapshot();
     let channel = channel_seen(&snapshot, &asker, &name)?;
-    let schedule = channel.schedule.as_ref();
-    let schedule = schedule.and_then(|name| snapshot.schedule(name));
+    let schedule = snapshot.schedule_of(channel);
     let at = match &when.at {
         Some(text) => {
             moment::parse(text, schedule.map(|one| one.zone())).map_err(HttpError::Invalid)?
         }
         None => clock::wall(),
     };
-    let state = schedule.map_or_else(HoursState::always_open, |one| one.state_at(at));
+    let state = snapshot.hours_of(channel, at);
     let changes = schedule.into_iter().flat_map(|schedule| {
         let count = when.changes.unwrap_or(10).min(CHANGES);
         let changes = schedule.transitions_from(at).take(count);

@@ -76,8 +76,7 @@ async fn dry_run(
 ) -> Result<Json<Decided>, HttpError> {
     let snapshot = app.services.door.snapshot();
     let channel = channel_of(&snapshot, &asker, &question)?;
-    let schedule = channel.schedule.as_ref();
-    let schedule = schedule.and_then(|name| snapshot.schedule(name));
+    let schedule = snapshot.schedule_of(channel);
     let now = clock::now();
     let at = match &question.at {
         Some(text) => {
