@@ -26,6 +26,12 @@ const MAX_PENDING: usize = 4 * CLOCK_RATE as usize;
 #[derive(Debug)]
 pub(super) struct Take {
     jitter: JitterBuffer,
+    kept: Kept,
+}
+
+/// What has come through the jitter buffer.
+#[derive(Debug)]
+struct Kept {
     pending: Vec<i16>,
     heard: Loudness,
     left: u64,
@@ -44,87 +50,74 @@ impl Take {
     pub(super) fn new(limit: Duration, now: Mono) -> Take {
         Take {
             jitter: JitterBuffer::new(now),
-            pending: Vec::with_capacity(MAX_PENDING),
-            heard: Loudness::default(),
-            left: limit.as_micros().min(u128::from(u64::MAX)) as u64 / MICROS_PER_SAMPLE,
-            end: None,
+            kept: Kept {
+                pending: Vec::with_capacity(MAX_PENDING),
+                heard: Loudness::default(),
+                left: limit.as_micros().min(u128::from(u64::MAX)) as u64 / MICROS_PER_SAMPLE,
+                end: None,
+            },
         }
     }
 
     pub(super) fn hear(&mut self, header: &Header, codec: Codec, payload: &[u8], now: Mono) {
-        if self.end.is_none() {
+        if self.kept.end.is_none() {
             self.jitter.insert(header, codec, payload, now);
             self.pull(now);
         }
     }
 
     pub(super) fn pull(&mut self, now: Mono) {
-        let Take {
-            jitter,
-            pending,
-            heard,
-            left,
-            end,
-        } = self;
-        if end.is_none() {
-            jitter.pull(now, |samples| keep(samples, pending, heard, left, end));
+        if self.kept.end.is_none() {
+            self.jitter.pull(now, |samples| self.kept.add(samples));
         }
     }
 
     pub(super) fn stop(&mut self, why: RecordingEnd) {
-        let Take {
-            jitter,
-            pending,
-            heard,
-            left,
-            end,
-        } = self;
-        if end.is_none() {
-            jitter.flush(|samples| keep(samples, pending, heard, left, end));
-            end.get_or_insert(why);
+        if self.kept.end.is_none() {
+            self.jitter.flush(|samples| self.kept.add(samples));
+            self.kept.end.get_or_insert(why);
         }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Mono> {
-        self.end.is_none().then(|| self.jitter.next_timeout())
+        let is_running = self.kept.end.is_none();
+        is_running.then(|| self.jitter.next_timeout())
     }
 
     /// What was recorded since the last call; empty if nothing.
     pub(super) fn drain(&mut self, mut out: impl FnMut(&[i16])) {
-        if !self.pending.is_empty() {
-            out(&self.pending);
-            self.pending.clear();
+        let pending = &mut self.kept.pending;
+        if !pending.is_empty() {
+            out(pending);
+            pending.clear();
         }
     }
 
     pub(super) fn end(&self) -> Option<RecordingEnd> {
-        self.end
+        self.kept.end
     }
 }
 
-/// Adds samples up to the limit, and ends the take at the limit, after silence, or if nobody takes
-/// the samples away.
-fn keep(
-    samples: &[i16],
-    pending: &mut Vec<i16>,
-    heard: &mut Loudness,
-    left: &mut u64,
-    end: &mut Option<RecordingEnd>,
-) {
-    if end.is_some() {
-        return;
-    }
-    let kept = (samples.len() as u64).min(*left) as usize;
-    if pending.len() + kept > MAX_PENDING {
-        *end = Some(RecordingEnd::Failed);
-        return;
-    }
-    pending.extend_from_slice(&samples[..kept]);
-    *left -= kept as u64;
-    if heard.quiet_after(&samples[..kept]) >= u64::from(ticks(SILENCE_ENDS)) {
-        *end = Some(RecordingEnd::Silence);
-    } else if *left == 0 {
-        *end = Some(RecordingEnd::Limit);
+impl Kept {
+    /// Adds samples up to the limit, and ends the take at the limit, after silence, or if nobody
+    /// takes the samples away.
+    fn add(&mut self, samples: &[i16]) {
+        if self.end.is_some() {
+            return;
+        }
+        let count = (samples.len() as u64).min(self.left) as usize;
+        if self.pending.len() + count > MAX_PENDING {
+            self.end = Some(RecordingEnd::Failed);
+            return;
+        }
+        let samples = &samples[..count];
+        self.pending.extend_from_slice(samples);
+        self.left -= count as u64;
+        if self.heard.quiet_after(samples) >= u64::from(ticks(SILENCE_ENDS)) {
+            self.end = Some(RecordingEnd::Silence);
+        } else if self.left == 0 {
+            self.end = Some(RecordingEnd::Limit);
+        }
     }
 }
 
