@@ -177,11 +177,7 @@ impl Conversations {
         }
         self.arm_idle(id, snapshot, now, now);
         self.ask(id, None, snapshot, now);
-        Ok(Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        })
+        Ok(Reply::message(message))
     }
 
     fn new_row(
@@ -280,11 +276,7 @@ impl Conversations {
                 self.wait_anew(id);
             }
         }
-        Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        }
+        Reply::message(message)
     }
 
     /// Whether a closed conversation that is opened again stays with whom it had: a person with

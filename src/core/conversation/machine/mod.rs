@@ -156,6 +156,26 @@ enum Reply {
     Nothing,
 }
 
+impl Reply {
+    /// The conversation as it is now.
+    fn conversation(id: ConversationId) -> Reply {
+        Reply::Conversation {
+            id,
+            message: None,
+            repeated: false,
+        }
+    }
+
+    /// The conversation with a message of it, added or changed just now.
+    fn message(message: Box<MessageRecord>) -> Reply {
+        Reply::Conversation {
+            id: message.conversation,
+            message: Some(message),
+            repeated: false,
+        }
+    }
+}
+
 /// What a caller is known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Caller {

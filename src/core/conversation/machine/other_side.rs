@@ -65,11 +65,7 @@ impl Conversations {
             let text = "It is open again: the last answer cannot be delivered.".to_owned();
             self.set_status(id, Status::Open, Author::Automatic, text, snapshot, now);
         }
-        Ok(Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        })
+        Ok(Reply::message(message))
     }
 
     pub(super) fn agent_replied(
@@ -108,11 +104,7 @@ impl Conversations {
                 record.delivery = Delivery::Pending;
                 let message = self.add(fill(record, message), Some(outgoing));
                 self.arm_idle(id, snapshot, now, now);
-                Ok(Reply::Conversation {
-                    id,
-                    message: Some(message),
-                    repeated: false,
-                })
+                Ok(Reply::message(message))
             }
             AgentReply::HandsOver { code, reason } => {
                 let reason = clean_line(&reason, LONGEST_SUBJECT);
@@ -121,11 +113,7 @@ impl Conversations {
                 let text = format!("{name} hands over ({code}): {reason}");
                 self.tell(id, Author::CustomerAgent(agent.clone()), text, now);
                 self.hand_over(id, snapshot, now);
-                Ok(Reply::Conversation {
-                    id,
-                    message: None,
-                    repeated: false,
-                })
+                Ok(Reply::conversation(id))
             }
         }
     }

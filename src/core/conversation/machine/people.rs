@@ -136,11 +136,7 @@ impl Conversations {
         self.stand(id);
         self.arm_answer(id, snapshot, now, now);
         self.arm_idle(id, snapshot, now, now);
-        Ok(Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        })
+        Ok(Reply::message(message))
     }
 
     fn noted(
@@ -162,11 +158,7 @@ impl Conversations {
         let record = fill(record, message);
         self.remember(&row.channel, &record);
         let message = self.add(record, None);
-        Ok(Reply::Conversation {
-            id,
-            message: Some(message),
-            repeated: false,
-        })
+        Ok(Reply::message(message))
     }
 
     fn assigned_by_hand(
@@ -181,11 +173,7 @@ impl Conversations {
             .allowed(id, by, Act::Assign(to.as_ref()), snapshot)?
             .assignee
             .clone();
-        let whole = Reply::Conversation {
-            id,
-            message: None,
-            repeated: false,
-        };
+        let whole = Reply::conversation(id);
         if before == to && before.is_some() {
             return Ok(whole);
         }
@@ -262,11 +250,7 @@ impl Conversations {
                 self.ask(id, None, snapshot, now);
             }
         }
-        Ok(Reply::Conversation {
-            id,
-            message: None,
-            repeated: false,
-        })
+        Ok(Reply::conversation(id))
     }
 
     /// Opens, closes or lets wait, and says so in the conversation.
@@ -404,11 +388,7 @@ impl Conversations {
         }
         let text = format!("{} deleted the voicemail.", author_name(by, snapshot));
         self.tell(id, author(by), text, now);
-        Ok(Reply::Conversation {
-            id,
-            message: None,
-            repeated: false,
-        })
+        Ok(Reply::conversation(id))
     }
 
     /// A sentence in the conversation about what happened.
