@@ -51,19 +51,22 @@ struct DecisionView {
 
 impl DecisionView {
     fn of(record: DecisionRecord) -> Result<DecisionView, HttpError> {
-        let json = |value: serde_json::Result<Value>| {
-            value.map_err(|error| HttpError::Broken(format!("a decision: {error}")))
-        };
         Ok(DecisionView {
             id: record.id.to_string(),
             at: record.at,
             text: words::paragraph(&record.request, &record.decision),
-            request: json(serde_json::to_value(&record.request))?,
-            facts: json(serde_json::to_value(&record.facts))?,
-            decision: json(serde_json::to_value(&record.decision))?,
+            request: json(&record.request)?,
+            facts: json(&record.facts)?,
+            decision: json(&record.decision)?,
             remark: record.remark,
         })
     }
+}
+
+/// A part of a decision as it is shown.
+pub(super) fn json(part: &impl Serialize) -> Result<Value, HttpError> {
+    serde_json::to_value(part)
+        .map_err(|error| HttpError::Broken(format!("a decision cannot be written: {error}")))
 }
 
 /// Who a conversation was given to.

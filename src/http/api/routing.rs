@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::channel_seen;
+use super::explain::json;
 use crate::clock;
 use crate::config::moment;
 use crate::core::number::to_e164;
@@ -97,15 +98,12 @@ async fn dry_run(
     let mut facts = question.facts.unwrap_or_default();
     let decision = route(&snapshot, &facts, &request, Now::new(now.mono, at));
     facts.keep_considered(&decision);
-    let json = |value: serde_json::Result<Value>| {
-        value.map_err(|error| HttpError::Broken(format!("a decision cannot be written: {error}")))
-    };
     Ok(Json(Decided {
         at: at.to_string(),
         text: words::paragraph(&request, &decision),
-        request: json(serde_json::to_value(&request))?,
-        facts: json(serde_json::to_value(&facts))?,
-        decision: json(serde_json::to_value(&decision))?,
+        request: json(&request)?,
+        facts: json(&facts)?,
+        decision: json(&decision)?,
     }))
 }
 
