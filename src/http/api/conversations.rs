@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::compose::{Composed, LARGEST_MESSAGE, Said};
-use super::page::{Listed, parse, place};
+use super::page::{Listed, limit, parse, place};
 use crate::clock;
 use crate::core::conversation::{
     Assignee, Author, Command, ConversationRecord, Done, MessageKind, NewMessage, Status,
@@ -22,7 +22,7 @@ use crate::http::body::{Asked, At, Read};
 use crate::http::routes::Routes;
 use crate::http::views::{ConversationView, MessageView};
 use crate::http::{App, Asker, HttpError, Needs, Problem};
-use crate::store::{ConversationQuery, LARGEST_PAGE, MessagePlace, View};
+use crate::store::{ConversationQuery, MessagePlace, View};
 
 pub(super) fn add(routes: Routes) -> Routes {
     let read = Needs::scope(Scope::ReadConversations);
@@ -164,7 +164,7 @@ async fn list(
         unread: filter.unread,
         search: filter.search.filter(|text| !text.trim().is_empty()),
         place: place(filter.older_than.as_deref(), filter.newer_than.as_deref())?,
-        limit: filter.limit.unwrap_or(50).clamp(1, LARGEST_PAGE),
+        limit: limit(filter.limit),
     };
     let sight = asker.sight(&snapshot);
     let page = app.services.readers.conversations(&sight, &query).await?;
@@ -279,7 +279,7 @@ async fn messages(
         }
     };
     let sight = asker.sight(&app.services.door.snapshot());
-    let limit = which.limit.unwrap_or(50).clamp(1, LARGEST_PAGE);
+    let limit = limit(which.limit);
     let readers = &app.services.readers;
     let page = readers.messages(&sight, found.id, place, limit).await?;
     Ok(Json(Messages {

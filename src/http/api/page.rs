@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::HttpError;
-use crate::store::{Page, Place};
+use crate::store::{LARGEST_PAGE, Page, Place};
+
+/// How much of a list is shown where nothing else is asked for.
+const USUAL_PAGE: u32 = 50;
 
 /// A part of a list.
 #[derive(Serialize, ToSchema)]
@@ -29,6 +32,12 @@ impl<T: ToSchema> Listed<T> {
             newer: page.newer.map(|cursor| cursor.to_string()),
         }
     }
+}
+
+/// How much of a list is shown: as much as is asked for, within what one answer holds.
+pub(super) fn limit<N: TryInto<u32>>(asked: Option<N>) -> u32 {
+    let asked = asked.map(|asked| asked.try_into().unwrap_or(u32::MAX));
+    asked.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE)
 }
 
 /// Where a list goes on.

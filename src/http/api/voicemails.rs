@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::conversations::{Answer, give, recall};
-use super::page::{Listed, parse, place};
+use super::page::{Listed, limit, parse, place};
 use crate::clock;
 use crate::core::conversation::permission::{Act, may};
 use crate::core::conversation::{Assignee, Command};
@@ -21,7 +21,7 @@ use crate::http::body::{Asked, At, Read};
 use crate::http::files::{self, Answered};
 use crate::http::routes::Routes;
 use crate::http::{App, Asker, HttpError, Needs, Problem};
-use crate::store::{LARGEST_PAGE, ListedVoicemail, VoicemailQuery};
+use crate::store::{ListedVoicemail, VoicemailQuery};
 
 pub(super) fn add(routes: Routes) -> Routes {
     let read = Needs::scope(Scope::ReadConversations);
@@ -118,7 +118,7 @@ async fn list(
         conversation: filter.conversation.as_deref().map(parse).transpose()?,
         heard: filter.heard,
         place: place(filter.older_than.as_deref(), filter.newer_than.as_deref())?,
-        limit: filter.limit.unwrap_or(50).clamp(1, LARGEST_PAGE),
+        limit: limit(filter.limit),
     };
     let sight = asker.sight(&app.services.door.snapshot());
     let page = app.services.readers.voicemails(&sight, &query).await?;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use super::page::limit;
 use crate::core::id::DeliveryId;
 use crate::core::snapshot::Scope;
 use crate::http::body::{Asked, At};
 use crate::http::routes::Routes;
 use crate::http::{App, Asker, HttpError, Needs, Problem};
-use crate::store::LARGEST_PAGE;
 use crate::webhook::{DeadLetter, WaitingDelivery, WebhookError};
 
 pub(super) fn add(routes: Routes) -> Routes {
@@ -109,7 +109,7 @@ async fn dead_letters(
     State(app): State<App>,
     Asked(which): Asked<Which>,
 ) -> Result<Json<Letters>, HttpError> {
-    let limit = which.limit.unwrap_or(50).clamp(1, LARGEST_PAGE as usize);
+    let limit = limit(which.limit) as usize;
     let page = app.blocking(move |app| {
         let webhooks = &app.services.webhooks;
         Ok(webhooks.dead_letters(which.webhook.as_deref(), which.skip.unwrap_or(0), limit))
@@ -149,7 +149,7 @@ async fn waiting(
     At(name): At<String>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Deliveries>, HttpError> {
-    let limit = part.limit.unwrap_or(50).clamp(1, LARGEST_PAGE as usize);
+    let limit = limit(part.limit) as usize;
     let page = app.blocking(move |app| {
         let webhooks = &app.services.webhooks;
         Ok(webhooks.waiting(Some(&name), part.skip.unwrap_or(0), limit))

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::compose::key;
-use super::page::parse;
+use super::page::{limit, parse};
 use crate::clock;
 use crate::core::conversation::{Command, ContactChange, ContactRecord, Done};
 use crate::core::id::ContactId;
@@ -23,7 +23,7 @@ use crate::http::once::Begun;
 use crate::http::routes::Routes;
 use crate::http::views::ContactView;
 use crate::http::{App, Asker, HttpError, Needs, Problem};
-use crate::store::{ContactKey, ContactQuery, LARGEST_PAGE};
+use crate::store::{ContactKey, ContactQuery};
 
 pub(super) fn add(routes: Routes) -> Routes {
     let read = Needs::scope(Scope::ReadContacts);
@@ -101,7 +101,7 @@ async fn list(
                 search: filter.search.filter(|text| !text.trim().is_empty()),
                 owner: filter.owner.as_deref().map(Into::into),
                 after: filter.after.as_deref().map(parse).transpose()?,
-                limit: filter.limit.unwrap_or(50).clamp(1, LARGEST_PAGE),
+                limit: limit(filter.limit),
             };
             readers.contacts(&query).await?
         }
