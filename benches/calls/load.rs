@@ -220,9 +220,7 @@ impl Load {
         self.begin(plan);
         let last = clock::mono() + Duration::from_secs_f64(plan.calls as f64 / plan.rate);
         let end = last + plan.talk + PATIENCE;
-        while !self.all(|state| matches!(state, CallState::Done | CallState::Failed))
-            && clock::mono() < end
-        {
+        while !self.is_over() && clock::mono() < end {
             self.turn(Duration::from_millis(100))?;
         }
         Ok(self.finish())
@@ -260,6 +258,14 @@ impl Load {
         self.calls.iter().rev().all(|call| is(call.state))
     }
 
+    /// True once every call has ended on both sides, or has failed: the carrier hears of the end
+    /// before the phone does.
+    fn is_over(&self) -> bool {
+        let mut phones = self.incoming.iter().rev();
+        self.all(|state| matches!(state, CallState::Done | CallState::Failed))
+            && phones.all(|incoming| incoming.state == IncomingState::Ended)
+    }
+
     /// Ends all calls now.
     pub fn hang_up(&mut self) -> Result<Outcome, Failure> {
         let now = clock::mono();
@@ -267,9 +273,7 @@ impl Load {
             self.tasks.push(Reverse((now, Task::HangUp(index))));
         }
         let end = now + PATIENCE;
-        while !self.all(|state| matches!(state, CallState::Done | CallState::Failed))
-            && clock::mono() < end
-        {
+        while !self.is_over() && clock::mono() < end {
             self.turn(Duration::from_millis(100))?;
         }
         Ok(self.finish())
