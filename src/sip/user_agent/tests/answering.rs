@@ -2,39 +2,12 @@
 
 use std::time::Duration;
 
-use super::peer::{PEER, PeerDialog, reply};
+use super::peer::{PEER, PeerDialog};
+use super::steps::{called, part};
 use super::world::{ANNA, BJORN, World, answer, is_request, leg, offer};
 use crate::core::snapshot::Protocol;
 use crate::sip::message::{Method, Request};
 use crate::sip::user_agent::{Body, EndReason, Event, OutgoingInvite};
-
-/// The peer calls Anna, who has made a leg of it.
-fn called(world: &mut World) -> PeerDialog {
-    let mut dialog = PeerDialog::calling(ANNA);
-    world.peer_sends(ANNA, dialog.invite());
-    world.take_call(ANNA, leg(1));
-    dialog
-}
-
-/// … and has answered, which the peer has acknowledged.
-pub fn answered(world: &mut World) -> PeerDialog {
-    let mut dialog = called(world);
-    world.answer(ANNA, leg(1));
-    let ok = world.peer_gets_response(200, "INVITE");
-    dialog.learn(&ok);
-    world.peer_sends(ANNA, dialog.ack(1));
-    world.wait(ANNA, "Acknowledged", |event| {
-        matches!(event, Event::Acknowledged { .. })
-    });
-    dialog
-}
-
-/// The peer says BYE, and nothing is left.
-pub fn part(mut world: World, mut dialog: PeerDialog) {
-    world.peer_sends(ANNA, dialog.request(Method::Bye));
-    world.peer_gets_response(200, "BYE");
-    world.finish();
-}
 
 #[test]
 fn the_answer_says_all_that_an_answer_must() {
@@ -159,20 +132,9 @@ fn an_ack_that_never_comes_ends_the_call_with_bye() {
     called(&mut world);
     let begin = world.now;
     world.answer(ANNA, leg(1));
-    let event = world.next(ANNA);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::NoAck,
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert_eq!(world.end_of_leg(ANNA), EndReason::NoAck);
     assert_eq!(world.now.since(begin), Duration::from_secs(32));
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.finish();
 }
 
@@ -182,17 +144,7 @@ fn hanging_up_before_the_ack_waits_for_it() {
     let mut dialog = called(&mut world);
     world.answer(ANNA, leg(1));
     world.hang_up(ANNA, leg(1));
-    let event = world.next(ANNA);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::HungUpHere,
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert_eq!(world.end_of_leg(ANNA), EndReason::HungUpHere);
     world.run(Duration::from_secs(3));
     assert_eq!(world.count("peer", "BYE (1 BYE)"), 0);
     let ok = world.peer_gets_response(200, "INVITE");
@@ -201,10 +153,9 @@ fn hanging_up_before_the_ack_waits_for_it() {
     world.peer_sends(ANNA, reinvite);
     world.peer_gets_response(481, "INVITE");
     world.peer_sends(ANNA, dialog.ack(1));
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.headers.value("To"), Some(dialog.local.as_str()));
     assert_eq!(bye.headers.value("From"), Some(dialog.remote.as_str()));
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -216,9 +167,8 @@ fn hanging_up_before_an_ack_that_never_comes_says_bye_all_the_same() {
     world.command(ANNA, "hangs up", |agent, now| {
         agent.hang_up(leg(1), Some("Q.850;cause=16"), now);
     });
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.headers.value("Reason"), Some("Q.850;cause=16"));
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -261,9 +211,7 @@ fn an_invite_of_ours_may_be_without_an_offer() {
     let invite = world.take_call(BJORN, leg(2));
     assert!(!invite.headers.contains("Content-Type"));
     world.answer(BJORN, leg(2));
-    let event = world.wait(BJORN, "Acknowledged", |event| {
-        matches!(event, Event::Acknowledged { .. })
-    });
+    let event = world.wait(BJORN, "Acknowledged");
     assert!(
         matches!(event, Event::Acknowledged { body: None, .. }),
         "{event:?}"
@@ -322,9 +270,7 @@ fn a_cancel_after_our_answer_changes_nothing() {
     assert!(world.heard(ANNA).is_empty());
     dialog.learn(&ok);
     world.peer_sends(ANNA, dialog.ack(1));
-    world.wait(ANNA, "Acknowledged", |event| {
-        matches!(event, Event::Acknowledged { .. })
-    });
+    world.wait(ANNA, "Acknowledged");
     assert_eq!(world.count("peer", "487 (1 INVITE)"), 0);
     part(world, dialog);
 }
@@ -361,13 +307,7 @@ fn a_call_is_refused_with_the_status_and_headers_that_were_given() {
         });
         let refusal = world.peer_gets_response(status, "INVITE");
         assert!(refusal.headers.contains("Warning"));
-        assert!(matches!(
-            world.next(ANNA),
-            Event::Ended {
-                why: EndReason::HungUpHere,
-                ..
-            }
-        ));
+        assert_eq!(world.end_of_leg(ANNA), EndReason::HungUpHere);
         world.finish();
     }
 }

@@ -30,16 +30,9 @@ fn a_call_is_answered_and_hung_up_by_the_caller() {
         Some(world.flow(BJORN, ANNA))
     );
     world.hang_up(ANNA, leg(1));
-    let event = world.next(BJORN);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::HungUpThere { reason: None },
-                ..
-            }
-        ),
-        "{event:?}"
+    assert_eq!(
+        world.end_of_leg(BJORN),
+        EndReason::HungUpThere { reason: None }
     );
     world.finish();
 }
@@ -51,15 +44,8 @@ fn a_call_is_hung_up_by_the_called_side_with_a_reason() {
     world.command(BJORN, "hangs up", |agent, now| {
         agent.hang_up(leg(2), Some("Q.850;cause=16"), now);
     });
-    let event = world.next(ANNA);
-    let Event::Ended {
-        why: EndReason::HungUpThere { reason },
-        ..
-    } = event
-    else {
-        panic!("{event:?}")
-    };
-    assert_eq!(reason.as_deref(), Some("Q.850;cause=16"));
+    let reason = Some("Q.850;cause=16".to_owned());
+    assert_eq!(world.end_of_leg(ANNA), EndReason::HungUpThere { reason });
     world.finish();
 }
 
@@ -76,8 +62,7 @@ fn a_call_over_tcp_is_answered_and_hung_up() {
 #[test]
 fn the_invite_says_all_that_an_invite_must() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let text = String::from_utf8(invite.to_bytes().to_vec()).unwrap();
     let text = text.replace('\r', "");
     insta::assert_snapshot!(text, @r"
@@ -100,17 +85,18 @@ fn the_invite_says_all_that_an_invite_must() {
     v=0 offer
     ");
     world.peer_sends(ANNA, reply(&invite, 486, "p"));
-    world.wait(ANNA, "Rejected", |event| {
-        matches!(event, Event::Rejected { status: 486, .. })
-    });
+    let event = world.next(ANNA);
+    assert!(
+        matches!(event, Event::Rejected { status: 486, .. }),
+        "{event:?}"
+    );
     world.finish();
 }
 
 #[test]
 fn every_provisional_response_is_reported() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     for status in [100, 180, 183, 180] {
         world.peer_sends(ANNA, reply(&invite, status, "p"));
         let event = world.next(ANNA);
@@ -128,8 +114,7 @@ fn every_provisional_response_is_reported() {
 fn whatever_refusal_comes_is_reported_with_its_status_and_never_followed() {
     for status in [302, 408, 422, 486, 488, 491, 503, 600, 603] {
         let mut world = World::new();
-        world.invite(ANNA, leg(1), PEER);
-        let invite = world.peer_gets_request("INVITE");
+        let invite = world.call_peer();
         let refusal = reply(&invite, status, "p").with_header("Retry-After", "17 (busy)");
         world.peer_sends(ANNA, refusal);
         let event = world.next(ANNA);
@@ -194,22 +179,9 @@ fn a_transport_that_fails_is_a_503_of_our_own() {
 #[test]
 fn cancel_goes_out_with_its_reason_when_the_phone_rings() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, reply(&invite, 180, "p"));
-    world.next(ANNA);
+    let invite = world.ring_peer();
     cancel(&mut world, ANNA, 1);
-    let event = world.next(ANNA);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::HungUpHere,
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert_eq!(world.end_of_leg(ANNA), EndReason::HungUpHere);
     let cancel = world.peer_gets_request("CANCEL");
     assert_eq!(cancel.headers.value("Reason"), Some(REASON));
     assert_eq!(
@@ -225,8 +197,7 @@ fn cancel_goes_out_with_its_reason_when_the_phone_rings() {
 #[test]
 fn cancel_before_any_provisional_waits_for_the_first() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     cancel(&mut world, ANNA, 1);
     world.run(Duration::from_millis(400));
     assert_eq!(world.peer_inbox(), [""; 0]);
@@ -249,10 +220,7 @@ fn cancel_before_any_provisional_and_then_silence_ends_all_the_same() {
 #[test]
 fn a_cancelled_phone_that_vanishes_is_forgotten() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, reply(&invite, 180, "p"));
-    world.next(ANNA);
+    world.ring_peer();
     cancel(&mut world, ANNA, 1);
     world.finish();
 }
@@ -260,17 +228,13 @@ fn a_cancelled_phone_that_vanishes_is_forgotten() {
 #[test]
 fn an_answer_after_cancel_gets_ack_and_then_bye_with_the_reason() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, reply(&invite, 180, "p"));
-    world.next(ANNA);
+    let invite = world.ring_peer();
     cancel(&mut world, ANNA, 1);
     world.next(ANNA);
     world.peer_sends(ANNA, accept(&invite, "p"));
     world.peer_gets_request("ACK");
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.headers.value("Reason"), Some(REASON));
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -283,7 +247,7 @@ fn cancel_crossing_the_answer_ends_the_call_on_both_sides() {
     world.run(Duration::from_secs(1));
     world.answer(BJORN, leg(2));
     cancel(&mut world, ANNA, 1);
-    let event = world.wait(BJORN, "Ended", |event| matches!(event, Event::Ended { .. }));
+    let event = world.wait(BJORN, "Ended");
     let Event::Ended {
         why: EndReason::HungUpThere { reason },
         ..
@@ -298,8 +262,7 @@ fn cancel_crossing_the_answer_ends_the_call_on_both_sides() {
 #[test]
 fn an_answer_that_comes_again_gets_its_ack_again() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let answer = accept(&invite, "p");
     world.peer_sends(ANNA, answer.clone());
     let event = world.next(ANNA);
@@ -315,8 +278,7 @@ fn an_answer_that_comes_again_gets_its_ack_again() {
     }
     assert_eq!(first.uri, second.uri);
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.run(Duration::from_secs(1));
     world.peer_sends(ANNA, answer);
     world.peer_gets_request("ACK");
@@ -327,10 +289,7 @@ fn an_answer_that_comes_again_gets_its_ack_again() {
 #[test]
 fn the_called_side_may_ask_and_refresh_before_it_answers() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, reply(&invite, 180, "p"));
-    world.next(ANNA);
+    let invite = world.ring_peer();
     let mut dialog = PeerDialog::called(&invite, "p", ANNA);
     world.peer_sends(ANNA, dialog.request(Method::Options));
     world.peer_gets_response(200, "OPTIONS");
@@ -343,10 +302,7 @@ fn the_called_side_may_ask_and_refresh_before_it_answers() {
     world.peer_gets_response(491, "UPDATE");
     world.peer_sends(ANNA, dialog.request(Method::Bye));
     world.peer_gets_response(200, "BYE");
-    world.peer_sends(ANNA, accept(&invite, "p"));
-    world.wait(ANNA, "Answered", |event| {
-        matches!(event, Event::Answered { .. })
-    });
+    world.peer_answers(&invite, "p");
     world.hang_up(ANNA, leg(1));
     let bye = world.peer_gets_request("BYE");
     world.peer_sends(ANNA, reply(&bye, 481, "p"));
@@ -356,8 +312,7 @@ fn the_called_side_may_ask_and_refresh_before_it_answers() {
 #[test]
 fn early_media_is_ignored() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let progress = reply(&invite, 183, "p").with_body("application/sdp", "v=0 early");
     world.peer_sends(ANNA, progress);
     assert!(matches!(
@@ -370,8 +325,7 @@ fn early_media_is_ignored() {
     };
     assert_eq!(body, Some(Body::sdp("v=0 peer answer")));
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.finish();
 }
 
@@ -416,9 +370,7 @@ fn a_challenge_of_the_right_realm_is_answered_once() {
         );
         assert_eq!(second.headers.to_tag(), None);
         world.peer_sends(ANNA, challenge(&second, status, "n2"));
-        let event = world.wait(ANNA, "Rejected", |event| {
-            matches!(event, Event::Rejected { .. })
-        });
+        let event = world.wait(ANNA, "Rejected");
         assert!(
             matches!(event, Event::Rejected { status: got, .. } if got == status),
             "{event:?}"
@@ -447,8 +399,7 @@ fn a_proxy_and_the_called_side_may_challenge_one_after_the_other() {
     assert!(ack.headers().contains("Authorization"));
     assert!(ack.headers().contains("Proxy-Authorization"));
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.finish();
 }
 
@@ -496,8 +447,7 @@ fn bye_is_repeated_with_the_answer_to_its_challenge() {
     let invite = with_credentials(&world, None);
     world.invite_with(ANNA, leg(1), invite);
     let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, accept(&invite, "p"));
-    world.next(ANNA);
+    world.peer_answers(&invite, "p");
     world.hang_up(ANNA, leg(1));
     let first = world.peer_gets_request("BYE");
     world.peer_sends(ANNA, challenge(&first, 407, "n"));
@@ -512,8 +462,7 @@ fn bye_is_repeated_with_the_answer_to_its_challenge() {
 #[test]
 fn requests_in_the_dialog_take_the_route_that_the_answer_recorded() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let answer = accept(&invite, "p")
         .with_header("Record-Route", "<sip:far.example;lr>")
         .with_header("Record-Route", "<sip:10.0.0.3;lr;x=1>");
@@ -523,9 +472,8 @@ fn requests_in_the_dialog_take_the_route_that_the_answer_recorded() {
     assert_eq!(routes, ["<sip:10.0.0.3;lr;x=1>", "<sip:far.example;lr>"]);
     assert_eq!(ack.uri.as_str(), "sip:peer@10.0.0.3:5060");
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.headers.list("Route").collect::<Vec<_>>(), routes);
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -544,9 +492,7 @@ fn a_registered_phone_is_reached_over_its_flow_whatever_its_contact_says() {
             .headers
             .replace("Contact", "<sip:bjorn@10.0.0.2:5060>");
         world.peer_sends(ANNA, answer);
-        world.wait(ANNA, "Answered", |event| {
-            matches!(event, Event::Answered { .. })
-        });
+        world.wait(ANNA, "Answered");
         world.hang_up(ANNA, leg(1));
         world.finish();
         let byes = world.count(receiver, "BYE (2 BYE)");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::answering::{answered, part};
 use super::peer::{PEER, accept, reply};
+use super::steps::{answered, part};
 use super::world::{ANNA, BJORN, World, is_request, is_response, leg};
 use crate::sip::message::{Message, Method};
 use crate::sip::user_agent::{EndReason, Event};
@@ -40,21 +40,10 @@ fn bye_before_the_ack_ends_the_call() {
     world.invite(ANNA, leg(1), BJORN);
     world.take_call(BJORN, leg(2));
     world.answer(BJORN, leg(2));
-    world.wait(ANNA, "Answered", |event| {
-        matches!(event, Event::Answered { .. })
-    });
+    world.wait(ANNA, "Answered");
     world.hang_up(ANNA, leg(1));
-    let event = world.next(BJORN);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::HungUpThere { .. },
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    let why = world.end_of_leg(BJORN);
+    assert!(matches!(why, EndReason::HungUpThere { .. }), "{why:?}");
     world.finish();
 }
 
@@ -201,9 +190,8 @@ fn a_refreshed_target_is_where_the_next_request_goes() {
     world.peer_sends(ANNA, update);
     world.peer_gets_response(200, "UPDATE");
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.uri.as_str(), "sip:moved@10.0.0.3:5060;x=y");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -257,8 +245,7 @@ fn a_late_bye_of_an_ended_call_gets_481() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.run(Duration::from_secs(1));
     world.peer_sends(ANNA, dialog.request(Method::Bye));
     world.peer_gets_response(481, "BYE");
@@ -283,10 +270,8 @@ fn a_bye_that_is_lost_is_sent_again() {
 #[test]
 fn the_peer_that_answers_and_vanishes_is_left_after_bye() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, accept(&invite, "p"));
-    world.next(ANNA);
+    let invite = world.call_peer();
+    world.peer_answers(&invite, "p");
     world.hang_up(ANNA, leg(1));
     world.finish();
     assert!(world.count("peer", "BYE (2 BYE)") > 5);
@@ -316,8 +301,7 @@ fn requests_follow_the_other_side_to_its_new_connection() {
 #[test]
 fn what_was_not_read_when_a_leg_is_hung_up_is_never_told() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let flow = world.flow(ANNA, PEER);
     world.command(ANNA, "hangs up as the answer comes", |agent, now| {
         agent.handle_message(accept(&invite, "p").into(), flow, now);
@@ -325,7 +309,6 @@ fn what_was_not_read_when_a_leg_is_hung_up_is_never_told() {
     });
     let event = world.next(ANNA);
     assert!(matches!(event, Event::Ended { .. }), "{event:?}");
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.finish();
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::peer::{PEER, PeerDialog, accept, reply};
+use super::peer::{PeerDialog, accept, reply};
 use super::world::{ANNA, World, leg, title};
 use crate::sip::message::{Message, Method, Request};
-use crate::sip::user_agent::Event;
 
 /// The next request of that method in the dialog with that tag of the peer.
 fn gets(world: &mut World, method: &str, tag: &str) -> Request {
@@ -19,24 +18,31 @@ fn gets(world: &mut World, method: &str, tag: &str) -> Request {
     request
 }
 
+/// The one with that tag gets BYE and agrees.
+fn takes_bye(world: &mut World, tag: &str) {
+    let bye = gets(world, "BYE", tag);
+    world.peer_sends(ANNA, reply(&bye, 200, tag));
+}
+
+/// The one with that tag answers too late: it gets its ACK, and then BYE.
+fn answers_in_vain(world: &mut World, invite: &Request, tag: &str) {
+    world.peer_sends(ANNA, accept(invite, tag));
+    gets(world, "ACK", tag);
+    takes_bye(world, tag);
+}
+
 #[test]
 fn the_first_answer_wins_and_the_others_get_ack_and_bye() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     for tag in ["a", "b", "c"] {
         world.peer_sends(ANNA, reply(&invite, 180, tag));
     }
     world.peer_sends(ANNA, accept(&invite, "b"));
-    world.wait(ANNA, "Answered", |event| {
-        matches!(event, Event::Answered { .. })
-    });
+    world.wait(ANNA, "Answered");
     gets(&mut world, "ACK", "b");
     for tag in ["a", "new"] {
-        world.peer_sends(ANNA, accept(&invite, tag));
-        gets(&mut world, "ACK", tag);
-        let bye = gets(&mut world, "BYE", tag);
-        world.peer_sends(ANNA, reply(&bye, 200, tag));
+        answers_in_vain(&mut world, &invite, tag);
     }
     world.run(Duration::from_secs(1));
     assert!(world.heard(ANNA).is_empty());
@@ -50,58 +56,43 @@ fn the_first_answer_wins_and_the_others_get_ack_and_bye() {
         Some("b".to_owned())
     );
     world.hang_up(ANNA, leg(1));
-    let bye = gets(&mut world, "BYE", "b");
-    world.peer_sends(ANNA, reply(&bye, 200, "b"));
+    takes_bye(&mut world, "b");
     world.finish();
 }
 
 #[test]
 fn the_answer_of_a_lost_fork_that_comes_again_gets_ack_but_no_second_bye() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, accept(&invite, "a"));
-    world.next(ANNA);
-    world.peer_sends(ANNA, accept(&invite, "b"));
-    gets(&mut world, "ACK", "b");
-    let bye = gets(&mut world, "BYE", "b");
-    world.peer_sends(ANNA, reply(&bye, 200, "b"));
+    let invite = world.call_peer();
+    world.peer_answers(&invite, "a");
+    answers_in_vain(&mut world, &invite, "b");
     world.run(Duration::from_secs(1));
     world.peer_inbox();
     world.peer_sends(ANNA, accept(&invite, "b"));
     world.run(Duration::from_secs(1));
     assert_eq!(world.peer_inbox(), ["ACK (1 ACK)"]);
     world.hang_up(ANNA, leg(1));
-    let bye = gets(&mut world, "BYE", "a");
-    world.peer_sends(ANNA, reply(&bye, 200, "a"));
+    takes_bye(&mut world, "a");
     world.finish();
 }
 
 #[test]
 fn a_fork_that_answers_after_the_call_is_over_is_sent_away() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, accept(&invite, "a"));
-    world.next(ANNA);
+    let invite = world.call_peer();
+    world.peer_answers(&invite, "a");
     world.hang_up(ANNA, leg(1));
-    let bye = gets(&mut world, "BYE", "a");
-    world.peer_sends(ANNA, reply(&bye, 200, "a"));
+    takes_bye(&mut world, "a");
     world.run(Duration::from_secs(5));
-    world.peer_sends(ANNA, accept(&invite, "b"));
-    gets(&mut world, "ACK", "b");
-    let bye = gets(&mut world, "BYE", "b");
-    world.peer_sends(ANNA, reply(&bye, 200, "b"));
+    answers_in_vain(&mut world, &invite, "b");
     world.finish();
 }
 
 #[test]
 fn the_bye_of_a_lost_fork_that_crosses_ours_gets_200() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
-    world.peer_sends(ANNA, accept(&invite, "a"));
-    world.next(ANNA);
+    let invite = world.call_peer();
+    world.peer_answers(&invite, "a");
     world.peer_sends(ANNA, accept(&invite, "b"));
     let our_bye = gets(&mut world, "BYE", "b");
     let mut dialog = PeerDialog::called(&invite, "b", ANNA);
@@ -113,26 +104,21 @@ fn the_bye_of_a_lost_fork_that_crosses_ours_gets_200() {
     world.peer_sends(ANNA, dialog.request(Method::Bye));
     world.peer_gets_response(481, "BYE");
     world.hang_up(ANNA, leg(1));
-    let bye = gets(&mut world, "BYE", "a");
-    world.peer_sends(ANNA, reply(&bye, 200, "a"));
+    takes_bye(&mut world, "a");
     world.finish();
 }
 
 #[test]
 fn forks_that_answer_a_cancelled_call_all_get_ack_and_bye() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     world.peer_sends(ANNA, reply(&invite, 180, "a"));
     world.next(ANNA);
     world.command(ANNA, "cancels", |agent, now| {
         agent.cancel(leg(1), None, now)
     });
     for tag in ["a", "b"] {
-        world.peer_sends(ANNA, accept(&invite, tag));
-        gets(&mut world, "ACK", tag);
-        let bye = gets(&mut world, "BYE", tag);
-        world.peer_sends(ANNA, reply(&bye, 200, tag));
+        answers_in_vain(&mut world, &invite, tag);
     }
     world.finish();
 }
@@ -140,8 +126,7 @@ fn forks_that_answer_a_cancelled_call_all_get_ack_and_bye() {
 #[test]
 fn more_forks_than_anybody_has_phones_do_not_fill_the_table() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     for number in 0..100 {
         let tag = format!("fork-{number}");
         world.peer_sends(ANNA, reply(&invite, 180, &tag));
@@ -158,8 +143,7 @@ fn more_forks_than_anybody_has_phones_do_not_fill_the_table() {
 #[test]
 fn early_dialogs_keep_their_own_cseq() {
     let mut world = World::new();
-    world.invite(ANNA, leg(1), PEER);
-    let invite = world.peer_gets_request("INVITE");
+    let invite = world.call_peer();
     let mut dialogs: Vec<PeerDialog> = ["a", "b"]
         .into_iter()
         .map(|tag| PeerDialog::called(&invite, tag, ANNA))
@@ -173,9 +157,7 @@ fn early_dialogs_keep_their_own_cseq() {
         world.peer_gets_response(200, "OPTIONS");
     }
     world.peer_sends(ANNA, accept(&invite, "a"));
-    world.wait(ANNA, "Answered", |event| {
-        matches!(event, Event::Answered { .. })
-    });
+    world.wait(ANNA, "Answered");
     world.peer_sends(ANNA, dialogs[0].request_of(Method::Options, 50));
     world.peer_gets("500", |message| title(message) == "500 (50 OPTIONS)");
     world.peer_sends(ANNA, dialogs[0].request(Method::Bye));

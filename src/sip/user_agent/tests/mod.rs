@@ -9,4 +9,5 @@ mod network;
 mod offers;
 mod peer;
 mod refusing;
+mod steps;
 mod world;

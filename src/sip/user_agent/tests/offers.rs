@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::answering::{answered, part};
-use super::peer::{PeerDialog, reply};
+use super::peer::{PeerDialog, accept, reply};
+use super::steps::{answered, called, part};
 use super::world::{ANNA, BJORN, World, is_request, leg, offer};
 use crate::sip::message::{Method, Request};
 use crate::sip::user_agent::{Body, EndReason, Event};
@@ -26,8 +26,10 @@ fn with_offer(dialog: &mut PeerDialog, method: Method) -> Request {
         .with_body("application/sdp", "v=0 again")
 }
 
-fn is_offered(event: &Event) -> bool {
-    matches!(event, Event::Offered { .. })
+/// The peer offers, as Anna hears.
+fn peer_offers(world: &mut World, dialog: &mut PeerDialog, method: Method) {
+    world.peer_sends(ANNA, with_offer(dialog, method));
+    world.wait(ANNA, "Offered");
 }
 
 #[test]
@@ -60,7 +62,7 @@ fn an_offer_that_is_refused_leaves_the_session_as_it_was() {
     let mut world = World::new();
     world.establish(leg(1), leg(2));
     offers(&mut world, ANNA, 1);
-    world.wait(BJORN, "Offered", is_offered);
+    world.wait(BJORN, "Offered");
     answers(&mut world, BJORN, 2, Err(488));
     let event = world.next(ANNA);
     assert!(
@@ -79,18 +81,17 @@ fn offers_that_cross_are_refused_on_both_sides_and_come_again_one_after_the_othe
         offers(&mut world, ANNA, 1);
         offers(&mut world, BJORN, 2);
         let begin = world.now;
-        world.wait(ANNA, "Offered", is_offered);
+        world.wait(ANNA, "Offered");
         let waited = world.now.since(begin);
         assert!(waited <= Duration::from_millis(2100), "{waited:?}");
         assert_eq!(world.count("anna", "491 (2 INVITE)"), 1);
         assert_eq!(world.count("bjorn", "491 (1 INVITE)"), 1);
         answers(&mut world, ANNA, 1, Ok(offer()));
-        world.wait(BJORN, "Offered", is_offered);
+        world.wait(BJORN, "Offered");
         let waited = world.now.since(begin);
         assert!(waited >= Duration::from_millis(2100), "{waited:?}");
         answers(&mut world, BJORN, 2, Ok(offer()));
-        let is_answered = |event: &Event| matches!(event, Event::OfferAnswered { .. });
-        world.wait(ANNA, "OfferAnswered", is_answered);
+        world.wait(ANNA, "OfferAnswered");
         world.hang_up(ANNA, leg(1));
         world.finish();
     }
@@ -120,11 +121,9 @@ fn a_second_offer_waits_until_the_first_is_answered() {
     offers(&mut world, ANNA, 1);
     offers(&mut world, ANNA, 1);
     for _ in 0..2 {
-        world.wait(BJORN, "Offered", is_offered);
+        world.wait(BJORN, "Offered");
         answers(&mut world, BJORN, 2, Ok(offer()));
-        world.wait(ANNA, "OfferAnswered", |event| {
-            matches!(event, Event::OfferAnswered { .. })
-        });
+        world.wait(ANNA, "OfferAnswered");
     }
     world.hang_up(ANNA, leg(1));
     world.finish();
@@ -141,14 +140,10 @@ fn an_offer_right_after_the_answer_waits_for_the_ack() {
     world.run(Duration::from_secs(5));
     assert_eq!(world.count("anna", "INVITE (1 INVITE)"), 0);
     world.drop_nothing();
-    world.wait(BJORN, "Acknowledged", |event| {
-        matches!(event, Event::Acknowledged { .. })
-    });
-    world.wait(ANNA, "Offered", is_offered);
+    world.wait(BJORN, "Acknowledged");
+    world.wait(ANNA, "Offered");
     answers(&mut world, ANNA, 1, Ok(offer()));
-    world.wait(BJORN, "OfferAnswered", |event| {
-        matches!(event, Event::OfferAnswered { .. })
-    });
+    world.wait(BJORN, "OfferAnswered");
     world.hang_up(ANNA, leg(1));
     world.finish();
 }
@@ -157,8 +152,7 @@ fn an_offer_right_after_the_answer_waits_for_the_ack() {
 fn an_ack_of_another_invite_acknowledges_nothing() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
-    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers(&mut world, &mut dialog, Method::Invite);
     answers(&mut world, ANNA, 1, Ok(offer()));
     world.peer_sends(ANNA, dialog.ack(1));
     world.run(Duration::from_secs(2));
@@ -169,23 +163,28 @@ fn an_ack_of_another_invite_acknowledges_nothing() {
     part(world, dialog);
 }
 
-#[test]
-fn an_offer_and_its_answer_each_move_the_target() {
-    let mut world = World::new();
-    let mut dialog = answered(&mut world);
-    let mut reinvite = with_offer(&mut dialog, Method::Invite);
+/// The peer offers with another Contact than it began with.
+fn peer_offers_from_elsewhere(world: &mut World, dialog: &mut PeerDialog) {
+    let mut reinvite = with_offer(dialog, Method::Invite);
     reinvite
         .headers
         .replace("Contact", "<sip:second@10.0.0.3:5060>");
     world.peer_sends(ANNA, reinvite);
-    world.wait(ANNA, "Offered", is_offered);
+    world.wait(ANNA, "Offered");
+}
+
+#[test]
+fn an_offer_and_its_answer_each_move_the_target() {
+    let mut world = World::new();
+    let mut dialog = answered(&mut world);
+    peer_offers_from_elsewhere(&mut world, &mut dialog);
     answers(&mut world, ANNA, 1, Ok(offer()));
     world.peer_sends(ANNA, dialog.ack(2));
     world.next(ANNA);
     offers(&mut world, ANNA, 1);
     let ours = world.peer_gets_request("INVITE");
     assert_eq!(ours.uri.as_str(), "sip:second@10.0.0.3:5060");
-    let mut ok = super::peer::accept(&ours, "p");
+    let mut ok = accept(&ours, "p");
     ok.headers.replace("Contact", "<sip:third@10.0.0.3:5060>");
     world.peer_sends(ANNA, ok);
     let ack = world.peer_gets_request("ACK");
@@ -198,18 +197,12 @@ fn an_offer_and_its_answer_each_move_the_target() {
 fn an_offer_that_is_refused_does_not_move_the_target() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
-    let mut reinvite = with_offer(&mut dialog, Method::Invite);
-    reinvite
-        .headers
-        .replace("Contact", "<sip:second@10.0.0.3:5060>");
-    world.peer_sends(ANNA, reinvite);
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers_from_elsewhere(&mut world, &mut dialog);
     answers(&mut world, ANNA, 1, Err(488));
     world.peer_gets_response(488, "INVITE");
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
+    let bye = world.peer_takes_bye();
     assert_eq!(bye.uri.as_str(), "sip:peer@10.0.0.3:5060");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -243,23 +236,11 @@ fn a_reinvite_without_an_offer_gets_ours_and_answers_in_the_ack() {
 fn a_reinvite_that_is_never_acknowledged_ends_the_call() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
-    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers(&mut world, &mut dialog, Method::Invite);
     answers(&mut world, ANNA, 1, Ok(offer()));
-    let event = world.next(ANNA);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::NoAck,
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert_eq!(world.end_of_leg(ANNA), EndReason::NoAck);
     assert!(world.count("peer", "200 (2 INVITE)") > 8);
-    let bye = world.peer_gets_request("BYE");
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
+    world.peer_takes_bye();
     world.finish();
 }
 
@@ -294,8 +275,7 @@ fn an_offer_while_another_waits_for_our_answer_gets_500_and_may_come_again() {
     for method in [Method::Invite, Method::Update] {
         let mut world = World::new();
         let mut dialog = answered(&mut world);
-        world.peer_sends(ANNA, with_offer(&mut dialog, Method::Update));
-        world.wait(ANNA, "Offered", is_offered);
+        peer_offers(&mut world, &mut dialog, Method::Update);
         world.peer_sends(ANNA, with_offer(&mut dialog, method.clone()));
         let later = world.peer_gets_response(500, method.as_str());
         assert!(later.headers.retry_after().unwrap() <= 10);
@@ -316,10 +296,8 @@ fn an_offer_while_ours_waits_gets_491() {
         world.peer_gets_response(491, method.as_str());
         world.peer_sends(ANNA, dialog.request(Method::Update));
         world.peer_gets_response(200, "UPDATE");
-        world.peer_sends(ANNA, super::peer::accept(&ours, "p"));
-        world.wait(ANNA, "OfferAnswered", |event| {
-            matches!(event, Event::OfferAnswered { .. })
-        });
+        world.peer_sends(ANNA, accept(&ours, "p"));
+        world.wait(ANNA, "OfferAnswered");
         part(world, dialog);
     }
 }
@@ -327,15 +305,13 @@ fn an_offer_while_ours_waits_gets_491() {
 #[test]
 fn a_new_offer_before_the_ack_proves_that_our_answer_came() {
     let mut world = World::new();
-    let mut dialog = PeerDialog::calling(ANNA);
-    world.peer_sends(ANNA, dialog.invite());
-    world.take_call(ANNA, leg(1));
+    let mut dialog = called(&mut world);
     world.answer(ANNA, leg(1));
     let ok = world.peer_gets_response(200, "INVITE");
     dialog.learn(&ok);
     world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
     assert!(matches!(world.next(ANNA), Event::Acknowledged { .. }));
-    world.wait(ANNA, "Offered", is_offered);
+    world.wait(ANNA, "Offered");
     world.peer_sends(ANNA, dialog.ack(1));
     answers(&mut world, ANNA, 1, Ok(offer()));
     world.peer_gets_response(200, "INVITE");
@@ -348,9 +324,7 @@ fn a_new_offer_before_the_ack_proves_that_our_answer_came() {
 #[test]
 fn offers_before_our_answer_may_come_later() {
     let mut world = World::new();
-    let mut dialog = PeerDialog::calling(ANNA);
-    world.peer_sends(ANNA, dialog.invite());
-    world.take_call(ANNA, leg(1));
+    let mut dialog = called(&mut world);
     world.provisional(ANNA, leg(1));
     let ringing = world.peer_gets_response(180, "INVITE");
     dialog.learn(&ringing);
@@ -373,7 +347,7 @@ fn a_reinvite_that_is_cancelled_leaves_the_session_as_it_was() {
     let reinvite = with_offer(&mut dialog, Method::Invite);
     let via = reinvite.headers.value("Via").unwrap().to_owned();
     world.peer_sends(ANNA, reinvite);
-    world.wait(ANNA, "Offered", is_offered);
+    world.wait(ANNA, "Offered");
     let mut cancel = dialog.request_of(Method::Cancel, 2);
     cancel.headers.replace("Via", via);
     world.peer_sends(ANNA, cancel);
@@ -382,25 +356,20 @@ fn a_reinvite_that_is_cancelled_leaves_the_session_as_it_was() {
     world.run(Duration::from_secs(1));
     assert_eq!(world.count("peer", "200 (2 INVITE)"), 0);
     assert!(world.count("peer", "487 (2 INVITE)") > 0);
-    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Update));
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers(&mut world, &mut dialog, Method::Update);
     answers(&mut world, ANNA, 1, Ok(offer()));
     part(world, dialog);
 }
 
 #[test]
 fn a_reinvite_that_the_other_side_no_longer_knows_ends_the_call() {
-    for (status, expected) in [(481, 481), (408, 408)] {
+    for status in [481, 408] {
         let mut world = World::new();
         answered(&mut world);
         offers(&mut world, ANNA, 1);
         let invite = world.peer_gets_request("INVITE");
         world.peer_sends(ANNA, reply(&invite, status, "p"));
-        let event = world.next(ANNA);
-        assert!(
-            matches!(event, Event::Ended { why: EndReason::Failed { status }, .. } if status == expected),
-            "{event:?}"
-        );
+        assert_eq!(world.end_of_leg(ANNA), EndReason::Failed { status });
         let bye = world.peer_gets_request("BYE");
         world.peer_sends(ANNA, reply(&bye, 481, "p"));
         world.finish();
@@ -413,17 +382,7 @@ fn a_reinvite_that_nobody_answers_ends_the_call() {
     world.establish(leg(1), leg(2));
     world.drop_if(|_, message| is_request(message, "INVITE"));
     offers(&mut world, ANNA, 1);
-    let event = world.next(ANNA);
-    assert!(
-        matches!(
-            event,
-            Event::Ended {
-                why: EndReason::Failed { status: 408 },
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert_eq!(world.end_of_leg(ANNA), EndReason::Failed { status: 408 });
     world.finish();
 }
 
@@ -451,12 +410,10 @@ fn hanging_up_during_an_offer_of_ours_drops_it() {
 fn hanging_up_during_an_offer_of_theirs_answers_it_with_487() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
-    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers(&mut world, &mut dialog, Method::Invite);
     world.hang_up(ANNA, leg(1));
-    let bye = world.peer_gets_request("BYE");
+    world.peer_takes_bye();
     assert!(world.count("peer", "487 (2 INVITE)") > 0);
-    world.peer_sends(ANNA, reply(&bye, 200, "p"));
     world.finish();
 }
 
@@ -464,8 +421,7 @@ fn hanging_up_during_an_offer_of_theirs_answers_it_with_487() {
 fn bye_during_an_offer_of_theirs_answers_it_with_487() {
     let mut world = World::new();
     let mut dialog = answered(&mut world);
-    world.peer_sends(ANNA, with_offer(&mut dialog, Method::Invite));
-    world.wait(ANNA, "Offered", is_offered);
+    peer_offers(&mut world, &mut dialog, Method::Invite);
     world.peer_sends(ANNA, dialog.request(Method::Bye));
     world.peer_gets_response(200, "BYE");
     assert!(world.count("peer", "487 (2 INVITE)") > 0);
@@ -479,7 +435,7 @@ fn the_answer_to_our_offer_that_comes_again_gets_its_ack_again() {
     offers(&mut world, ANNA, 1);
     let invite = world.peer_gets_request("INVITE");
     for _ in 0..3 {
-        world.peer_sends(ANNA, super::peer::accept(&invite, "p"));
+        world.peer_sends(ANNA, accept(&invite, "p"));
         world.peer_gets_request("ACK");
     }
     let answered = world.heard(ANNA);

@@ -207,9 +207,7 @@ impl World {
 
     /// Waits for the INVITE to come and makes a leg of it.
     pub fn take_call(&mut self, end: usize, leg: LegId) -> Request {
-        let event = self.wait(end, "Incoming", |event| {
-            matches!(event, Event::Incoming { .. })
-        });
+        let event = self.wait(end, "Incoming");
         let Event::Incoming { key, request, .. } = event else {
             unreachable!()
         };
@@ -223,12 +221,8 @@ impl World {
         self.take_call(BJORN, callee);
         self.provisional(BJORN, callee);
         self.answer(BJORN, callee);
-        self.wait(ANNA, "Answered", |event| {
-            matches!(event, Event::Answered { .. })
-        });
-        self.wait(BJORN, "Acknowledged", |event| {
-            matches!(event, Event::Acknowledged { .. })
-        });
+        self.wait(ANNA, "Answered");
+        self.wait(BJORN, "Acknowledged");
     }
 
     pub fn provisional(&mut self, end: usize, leg: LegId) {
@@ -255,18 +249,18 @@ impl World {
         }
     }
 
-    /// The next event of `end` that fits; others before it are passed over.
-    pub fn wait(&mut self, end: usize, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+    /// The next event of `end` with that name; others before it are passed over.
+    pub fn wait(&mut self, end: usize, name: &str) -> Event {
         let until = self.now + MAX_TIME;
         loop {
             while let Some(event) = self.ends[end].events.pop_front() {
-                if fits(&event) {
+                if name_of(&event) == name {
                     return event;
                 }
             }
             assert!(
                 self.now < until && self.step(),
-                "{} never hears of {what}",
+                "{} never hears of {name}",
                 NAMES[end]
             );
         }
@@ -454,11 +448,7 @@ impl World {
 
     /// Every leg has one last event, and none after it.
     fn observe(&mut self, end: usize, event: &Event) {
-        let text = format!("{event:?}");
-        let name: String = text
-            .chars()
-            .take_while(|character| *character != ' ')
-            .collect();
+        let name = name_of(event);
         self.note(&format!("{} hears {name}", NAMES[end]));
         let Some(leg) = event.leg() else {
             return;
@@ -532,6 +522,14 @@ impl Drop for World {
             eprintln!("{}", self.ladder.join("\n"));
         }
     }
+}
+
+/// `Answered`, `Offered`.
+fn name_of(event: &Event) -> String {
+    let text = format!("{event:?}");
+    text.chars()
+        .take_while(|character| *character != ' ')
+        .collect()
 }
 
 /// `INVITE (1 INVITE)`, `200 (1 INVITE)`.
