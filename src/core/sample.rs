@@ -7,18 +7,30 @@ use std::time::Duration;
 
 use chrono::Weekday;
 
-use crate::core::name::{ScheduleName, TeamName, UserName};
+use crate::core::name::{ChannelName, ScheduleName, TeamName, UserName};
 use crate::core::prompt::{PromptAudio, PromptFiles};
+use crate::core::routing::{Request, Selection, To};
 use crate::core::schedule::{Overnight, Schedule, ScheduleParts, SpecialDay, Weekly};
 use crate::core::snapshot::{
-    CallChannel, CallerFrom, CallerShown, Channel, ChannelKind, ChatChannel, ChatSide,
-    ContactLookup, DigestOffer, EmailChannel, EmailSettings, FormChannel, Inbox, Kind, Listed,
-    MediaSettings, Named, NumberFrom, Peer, PerKind, Role, RoutingSettings, Rule, RuleEnd, Seat,
-    Settings, SipSettings, Snapshot, Step, StoreSettings, Strategy, Target, Team, TieBreak, Trunk,
-    User, WhenAway,
+    AgentProtocol, CallChannel, CallerFrom, CallerShown, Channel, ChannelKind, ChatChannel,
+    ChatSide, ContactLookup, CustomerAgent, DigestOffer, EmailChannel, EmailSettings, FormChannel,
+    Inbox, Kind, Listed, MediaSettings, Named, NumberFrom, Peer, PerKind, Role, RoutingSettings,
+    Rule, RuleEnd, Seat, Settings, SipSettings, Snapshot, Step, StoreSettings, Strategy, Target,
+    Team, TieBreak, Trunk, User, WhenAway,
 };
 use crate::core::time::{Mono, Now, Wall};
 use crate::core::zone::{YearlyChange, Zone};
+
+/// Every strategy.
+pub const STRATEGIES: [Strategy; 7] = [
+    Strategy::RingAll,
+    Strategy::Progressive,
+    Strategy::Sequential,
+    Strategy::RoundRobin,
+    Strategy::LeastBusy,
+    Strategy::LongestIdle,
+    Strategy::Random,
+];
 
 /// The moment of an RFC 3339 text. Monotonic time counts from 2026-01-01.
 pub fn at(text: &str) -> Now {
@@ -169,6 +181,33 @@ pub fn message_channel(kind: Kind, name: &str, steps: Vec<Step>) -> Channel {
         after_hours: None,
         when_away: WhenAway::Keep,
         kind,
+    }
+}
+
+/// A customer agent that nobody answers for.
+pub fn customer_agent(name: &str) -> CustomerAgent {
+    CustomerAgent {
+        name: name.into(),
+        display_name: name.to_owned(),
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        protocol: AgentProtocol::Webhook,
+        secret: None,
+        timeout: Duration::from_secs(20),
+        max_turns: 10,
+        person_words: Vec::new(),
+        allow_private: true,
+    }
+}
+
+/// The question whom a call to that channel rings, whose caller nobody knows.
+pub fn call_to(channel: ChannelName, selection: Selection) -> Request {
+    Request {
+        kind: Kind::Call,
+        to: To::Channel(channel),
+        from: None,
+        sender: None,
+        trunk: None,
+        selection,
     }
 }
 

@@ -8,8 +8,8 @@ use proptest::strategy::Strategy as Generator;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::routing::{Busy, DeviceFacts, Facts, Kind, Request, To, route};
-use crate::core::sample::{at, channel, snapshot, step, user};
+use crate::core::routing::{Busy, DeviceFacts, Facts, route};
+use crate::core::sample::{at, call_to, channel, snapshot, step, user};
 use crate::core::snapshot::{Snapshot, Strategy};
 
 const USERS: [&str; 4] = ["anna", "bjorn", "carl", "dora"];
@@ -233,14 +233,7 @@ impl World {
                 _ => Busy::Free,
             };
         }
-        let request = Request {
-            kind: Kind::Call,
-            to: To::Channel("main-line".into()),
-            from: None,
-            sender: None,
-            trunk: None,
-            selection,
-        };
+        let request = call_to("main-line".into(), selection);
         let decision = route(&self.snapshot, &facts, &request, self.now);
         self.call
             .handle(Event::Selected(Box::new(decision)), self.now);

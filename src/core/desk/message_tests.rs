@@ -8,7 +8,9 @@ use crate::core::routing::{
     Code, ContactFacts, Decision, DeviceFacts, Facts, FoundBy, Kind, Outcome, Presence, Progress,
     Request, Selection, UnassignedReason, route,
 };
-use crate::core::sample::{add, at, channel, message_channel, snapshot, step, user};
+use crate::core::sample::{
+    add, at, channel, customer_agent, message_channel, snapshot, step, user,
+};
 use crate::core::snapshot::{PerKind, Snapshot, Step, Strategy, Target, User};
 use crate::core::time::Wall;
 
@@ -467,20 +469,7 @@ fn what_a_customer_agent_hands_over_finds_whoever_came_meanwhile() {
     agent.agent = Some("aida".into());
     let lists = step(Strategy::LeastBusy, &["anna"], &[]);
     let mut office = office_of(vec![user("anna")], vec![lists, agent]);
-    add(
-        &mut office.snapshot.customer_agents,
-        crate::core::snapshot::CustomerAgent {
-            name: "aida".into(),
-            display_name: "Aida".to_owned(),
-            endpoint: String::new(),
-            protocol: crate::core::snapshot::AgentProtocol::Webhook,
-            secret: None,
-            timeout: Duration::from_secs(1),
-            max_turns: 1,
-            person_words: Vec::new(),
-            allow_private: false,
-        },
-    );
+    add(&mut office.snapshot.customer_agents, customer_agent("aida"));
     office.all_away();
     assert_eq!(office.arrives(1), "agent aida");
     assert_eq!(office.says("anna", Presence::Available), [""; 0]);

@@ -12,9 +12,9 @@ use proptest::strategy::Strategy as Generator;
 use super::*;
 use crate::core::id::RandomSource;
 use crate::core::routing::{
-    Busy, Decision, DeviceFacts, Facts, Kind, Outcome, Progress, Request, Selection, To, route,
+    Busy, Decision, DeviceFacts, Facts, Outcome, Progress, Selection, route,
 };
-use crate::core::sample::{self, at, channel, snapshot, step, team, user};
+use crate::core::sample::{self, STRATEGIES, at, call_to, channel, snapshot, step, team, user};
 use crate::core::snapshot::{Snapshot, Strategy, TieBreak};
 use crate::core::time::Mono;
 
@@ -57,15 +57,7 @@ struct Plan {
 }
 
 fn strategies() -> impl Generator<Value = Strategy> {
-    prop::sample::select(vec![
-        Strategy::RingAll,
-        Strategy::Progressive,
-        Strategy::Sequential,
-        Strategy::RoundRobin,
-        Strategy::LeastBusy,
-        Strategy::LongestIdle,
-        Strategy::Random,
-    ])
+    prop::sample::select(STRATEGIES.to_vec())
 }
 
 fn tie_breaks() -> impl Generator<Value = TieBreak> {
@@ -249,14 +241,7 @@ impl World {
 
     fn select(&mut self, id: CallId, selection: Selection) {
         let call = self.calls.get_mut(&id).unwrap();
-        let request = Request {
-            kind: Kind::Call,
-            to: To::Channel(call.channel.clone()),
-            from: None,
-            sender: None,
-            trunk: None,
-            selection,
-        };
+        let request = call_to(call.channel.clone(), selection);
         let phones = &self.phones;
         let devices = |user: &UserName| DeviceFacts {
             reachable: u32::from(phones[user]),

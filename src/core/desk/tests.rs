@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::core::id::RandomSource;
-use crate::core::routing::{Busy, DeviceFacts, Kind, Outcome, Progress, Request, Selection, To};
-use crate::core::sample::{add, at, channel, snapshot, step, user};
+use crate::core::routing::{Busy, DeviceFacts, Outcome, Progress, Selection};
+use crate::core::sample::{add, at, call_to, channel, snapshot, step, user};
 use crate::core::snapshot::{PerKind, Snapshot, Strategy};
 
 const NOON: &str = "2026-12-02T12:00:00Z";
@@ -41,14 +41,7 @@ fn name(text: &str) -> UserName {
 
 impl Office {
     fn select(&mut self, call: u128, selection: Selection) -> String {
-        let request = Request {
-            kind: Kind::Call,
-            to: To::Channel("main-line".into()),
-            from: None,
-            sender: None,
-            trunk: None,
-            selection,
-        };
+        let request = call_to("main-line".into(), selection);
         let without_phone = self.without_phone.clone();
         let devices = |user: &UserName| DeviceFacts {
             reachable: u32::from(!without_phone.contains(user)),
@@ -402,14 +395,7 @@ fn each_rule_and_step_goes_its_own_round() {
         office.accepts(call, rung);
         office.ends(call);
     }
-    let request = Request {
-        kind: Kind::Call,
-        to: To::Channel("second".into()),
-        from: None,
-        sender: None,
-        trunk: None,
-        selection: Selection::First,
-    };
+    let request = call_to("second".into(), Selection::First);
     let (facts, _) = office.desk.select(
         &office.snapshot,
         &request,

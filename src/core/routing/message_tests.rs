@@ -1,7 +1,5 @@
 //! Tables of messages: mail, forms and chats by the rules that calls go by.
 
-use std::time::Duration;
-
 use insta::assert_snapshot;
 
 use super::tests::{LUNCH, MORNING, NIGHT, brief, facts, other_call, people, with_user};
@@ -9,11 +7,11 @@ use super::*;
 use crate::core::id::ContactId;
 use crate::core::name::UserName;
 use crate::core::sample::{
-    add, at, channel, hours, inbox, message_channel, names, oslo, rule, snapshot, step, team,
+    add, at, channel, customer_agent, hours, inbox, message_channel, names, oslo, rule, snapshot,
+    step, team,
 };
 use crate::core::snapshot::{
-    Absence, AgentProtocol, Channel, CustomerAgent, PerKind, Rule, RuleName, Snapshot, Step,
-    Strategy, Target, TieBreak, User,
+    Absence, Channel, PerKind, Rule, RuleName, Snapshot, Step, Strategy, Target, TieBreak, User,
 };
 use crate::core::time::Wall;
 
@@ -33,20 +31,6 @@ fn to(users: &[&str]) -> Step {
     step(Strategy::Sequential, users, &[])
 }
 
-fn aida() -> CustomerAgent {
-    CustomerAgent {
-        name: "aida".into(),
-        display_name: "Aida".to_owned(),
-        endpoint: "http://127.0.0.1:9".to_owned(),
-        protocol: AgentProtocol::Webhook,
-        secret: None,
-        timeout: Duration::from_secs(20),
-        max_turns: 10,
-        person_words: Vec::new(),
-        allow_private: true,
-    }
-}
-
 /// Anna to Dora, and a channel `desk` of that kind with these steps.
 fn office(kind: Kind, steps: Vec<Step>) -> Snapshot {
     let channel = match kind {
@@ -57,7 +41,7 @@ fn office(kind: Kind, steps: Vec<Step>) -> Snapshot {
         Kind::Email | Kind::Form | Kind::Chat => message_channel(kind, "desk", steps),
     };
     let mut snapshot = snapshot(people(&ALL), vec![], vec![channel]);
-    add(&mut snapshot.customer_agents, aida());
+    add(&mut snapshot.customer_agents, customer_agent("aida"));
     snapshot
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::core::id::CallId;
 use crate::core::name::UserName;
 use crate::core::sample::{
-    self, add, at, channel, hours, inbox, names, oslo, rule, snapshot, step, team, user,
+    self, STRATEGIES, add, at, channel, hours, inbox, names, oslo, rule, snapshot, step, team, user,
 };
 use crate::core::schedule::{SpecialDay, When};
 use crate::core::snapshot::{
@@ -773,16 +773,6 @@ fn who_is_only_rung_by_another_call_is_waited_for_and_who_talks_is_not() {
         }
     }
 }
-
-const STRATEGIES: [Strategy; 7] = [
-    Strategy::RingAll,
-    Strategy::Progressive,
-    Strategy::Sequential,
-    Strategy::RoundRobin,
-    Strategy::LeastBusy,
-    Strategy::LongestIdle,
-    Strategy::Random,
-];
 
 #[test]
 fn round_robin_begins_after_the_one_assigned_last() {

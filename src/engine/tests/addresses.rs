@@ -1,6 +1,5 @@
 //! Which of our addresses each destination sees.
 
-use super::party::Manner;
 use super::world::*;
 use crate::core::snapshot::{Listen, Protocol, Strategy};
 use crate::sip::message::Message;
@@ -31,9 +30,7 @@ fn the_carrier_sees_the_public_address_and_a_phone_in_the_house_the_private_one(
     }];
     let mut world = World::new(snapshot);
     world.register("anna");
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
+    let caller = world.talks_to("anna");
     let ok = world.first("daemon", "carrier", "200 INVITE").unwrap();
     assert_eq!(
         addresses(&ok.message),
@@ -62,9 +59,7 @@ fn local_networks_decide_who_sees_the_interfaces_own_address() {
     snapshot.settings.sip.local_networks = Some(vec!["198.51.100.0/24".parse().unwrap()]);
     let mut world = World::new(snapshot);
     world.register("anna");
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
+    let caller = world.talks_to("anna");
     let ok = world.first("daemon", "carrier", "200 INVITE").unwrap();
     assert_eq!(addresses(&ok.message)[1], "10.0.0.5");
     let invite = world.first("daemon", "anna", "INVITE").unwrap();

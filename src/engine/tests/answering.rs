@@ -1,11 +1,12 @@
 //! A call that somebody answers.
 
 use super::party::{Manner, Standing};
+use super::steps::{foreign_sdp, with_mobile};
 use super::world::*;
 use crate::core::conversation::{Assignee, ItemKind};
+use crate::core::id::LegId;
 use crate::core::record::CallOutcome;
-use crate::core::sample;
-use crate::core::snapshot::{CallerShown, External, Outbound, Protocol, Snapshot, Strategy};
+use crate::core::snapshot::{CallerShown, Outbound, Protocol, Snapshot, Strategy};
 use crate::media::command::{Codec, Direction, MediaCommand, MediaEvent};
 use crate::sip::flow::ConnectionId;
 use crate::sip::message::{Message, NameAddr, Uri};
@@ -13,7 +14,7 @@ use crate::sip::message::{Message, NameAddr, Uri};
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// Anna talks to a caller.
-fn conversation() -> (World, crate::core::id::LegId) {
+fn conversation() -> (World, LegId) {
     let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
     world.manner("anna", Manner::Answers(seconds(3)));
     let caller = world.call();
@@ -82,11 +83,8 @@ fn one_pair_of_ports_serves_all_ringing_phones() {
 fn the_caller_gets_the_codec_that_the_phone_took() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
     world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.stranger("caller", "198.51.100.7:5060");
     // The phone prefers PCMU, as it is offered first there; the caller would rather have PCMA.
-    let invite = world.invite_text(caller, "codec", true);
-    world.sends(caller, invite.clone());
-    let ok = world.gets_response(caller, 200);
+    let call = world.answered_by_hand(true);
     let codecs = world.commands(|command| match command {
         MediaCommand::Agree { agreement, .. } => Some(agreement.codec),
         _ => None,
@@ -94,11 +92,10 @@ fn the_caller_gets_the_codec_that_the_phone_took() {
     assert_eq!(codecs.len(), 2);
     assert_eq!(codecs[0], codecs[1], "nothing needs converting");
     assert_eq!(codecs[0], Codec::Pcma, "the caller's order is kept");
-    world.acknowledge(caller, &invite, &ok, None);
+    world.acknowledge(call.caller, &call.invite, &call.ok, None);
     world.run(seconds(1));
     world.hang_up("anna");
-    let bye = world.gets_request(caller, "BYE");
-    world.sends(caller, bye.response(200));
+    world.takes_bye(call.caller);
     assert_eq!(world.outcome(), CallOutcome::Answered);
 }
 
@@ -106,13 +103,9 @@ fn the_caller_gets_the_codec_that_the_phone_took() {
 fn a_caller_who_sends_no_offer_gets_ours_and_talks() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
     world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.stranger("caller", "198.51.100.7:5060");
-    let invite = world.invite_text(caller, "delayed", false);
-    world.sends(caller, invite.clone());
-    let ok = world.gets_response(caller, 200);
-    assert!(!ok.body.is_empty(), "our offer");
-    let sdp = sdp_text("198.51.100.7:5060".parse().unwrap());
-    world.acknowledge(caller, &invite, &ok, Some(&sdp));
+    let call = world.answered_by_hand(false);
+    assert!(!call.ok.body.is_empty(), "our offer");
+    world.answers_our_offer(&call);
     world.run(seconds(1));
     let agreed = world.commands(|command| match command {
         MediaCommand::Agree { agreement, .. } => Some(agreement.remote.ip()),
@@ -120,8 +113,7 @@ fn a_caller_who_sends_no_offer_gets_ours_and_talks() {
     });
     assert!(agreed.contains(&"198.51.100.7".parse().unwrap()));
     world.hang_up("anna");
-    let bye = world.gets_request(caller, "BYE");
-    world.sends(caller, bye.response(200));
+    world.takes_bye(call.caller);
     assert_eq!(world.outcome(), CallOutcome::Answered);
 }
 
@@ -129,13 +121,9 @@ fn a_caller_who_sends_no_offer_gets_ours_and_talks() {
 fn a_caller_who_never_answers_our_offer_is_hung_up_on() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
     world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.stranger("caller", "198.51.100.7:5060");
-    let invite = world.invite_text(caller, "delayed", false);
-    world.sends(caller, invite.clone());
-    let ok = world.gets_response(caller, 200);
-    world.acknowledge(caller, &invite, &ok, None);
-    let bye = world.gets_request(caller, "BYE");
-    world.sends(caller, bye.response(200));
+    let call = world.answered_by_hand(false);
+    world.acknowledge(call.caller, &call.invite, &call.ok, None);
+    world.takes_bye(call.caller);
     world.finish();
     assert!(!world.is_talking("anna"));
 }
@@ -147,9 +135,7 @@ fn a_held_side_hears_the_hold_prompt_until_it_is_taken_back() {
     snapshot.prompts.insert("hold".into(), prompt);
     let mut world = World::new(snapshot);
     let anna = world.register("anna");
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
+    let caller = world.talks_to("anna");
     let (callers_media, _) = world.bridged();
     let leg = world.leg_of("anna");
     let invites = world.messages("daemon", "carrier", "INVITE").len();
@@ -225,14 +211,8 @@ fn a_phone_that_answers_with_nothing_we_speak_does_not_take_the_call() {
     world.register_by_hand(bjorn, "bjorn");
     let caller = world.call();
     let invite = world.gets_request(bjorn, "INVITE");
-    let body = "v=0\r\no=- 1 1 IN IP4 10.0.1.9\r\ns=-\r\nc=IN IP4 10.0.1.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 9\r\n";
-    let ok = invite
-        .response(200)
-        .with_header("Contact", "<sip:bjorn@10.0.1.9>")
-        .with_body("application/sdp", body);
-    world.sends(bjorn, tagged(ok, "b"));
-    let bye = world.gets_request(bjorn, "BYE");
-    world.sends(bjorn, bye.response(200));
+    world.stranger_answers(bjorn, &invite, "b", foreign_sdp("10.0.1.9"));
+    world.takes_bye(bjorn);
     world.run(seconds(1));
     assert_eq!(
         world.who_rings(),
@@ -255,21 +235,15 @@ fn a_phone_behind_a_forking_proxy_that_answers_twice_keeps_one_dialog() {
     let invite = world.gets_request(anna, "INVITE");
     let sdp = sdp_text("10.0.1.9:5060".parse().unwrap());
     for tag in ["one", "two"] {
-        let ok = invite
-            .response(200)
-            .with_header("Contact", format!("<sip:{tag}@10.0.1.9>"))
-            .with_body("application/sdp", sdp.clone());
-        world.sends(anna, tagged(ok, tag));
+        world.stranger_answers(anna, &invite, tag, sdp.clone());
     }
-    let bye = world.gets_request(anna, "BYE");
+    let bye = world.takes_bye(anna);
     assert_eq!(bye.headers.to_tag(), Some("two"), "the second is refused");
-    world.sends(anna, bye.response(200));
     world.run(seconds(1));
     assert_eq!(*world.caller(caller), Standing::Talking);
     world.caller_hangs_up(caller);
-    let bye = world.gets_request(anna, "BYE");
+    let bye = world.takes_bye(anna);
     assert_eq!(bye.headers.to_tag(), Some("one"));
-    world.sends(anna, bye.response(200));
     assert_eq!(world.outcome(), CallOutcome::Answered);
 }
 
@@ -360,10 +334,7 @@ fn a_phone_with_a_fixed_address_rings_without_registering() {
     let mut world = World::new(snapshot);
     world.add_phone("anna");
     world.run(seconds(1));
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
-    assert!(world.is_talking("anna"));
+    let caller = world.talks_to("anna");
     world.hang_up("anna");
     world.run(seconds(1));
     assert!(world.is_over(caller));
@@ -372,27 +343,20 @@ fn a_phone_with_a_fixed_address_rings_without_registering() {
 
 // ---- numbers in the phone network ----
 
+/// Björn has a mobile.
 fn with_external(shown: CallerShown) -> Snapshot {
-    let mut users = people(&["anna", "bjorn"]);
-    users[1].external = Some(External {
-        number: "+4791111111".parse().unwrap(),
-        trunk: None,
-    });
-    let step = sample::step(Strategy::RingAll, &["anna", "bjorn"], &[]);
-    let mut snapshot = sample::snapshot(users, vec![], vec![sample::channel(vec![step])]);
-    let mut trunk = sample::trunk();
-    trunk.caller = shown;
-    trunk.outbound = Some(Outbound {
-        uri: "sip:198.51.100.1".to_owned(),
-        user: None,
-        host: "198.51.100.1".to_owned(),
-        port: 5060,
-        protocol: Protocol::Udp,
-    });
-    snapshot.trunks = vec![trunk].into();
-    let prompt = snapshot.prompts.values().next().unwrap().clone();
-    snapshot.prompts.insert("accept".into(), prompt);
-    snapshot
+    with_mobile(ringing(Strategy::RingAll, &["anna", "bjorn"]), 1, shown)
+}
+
+/// … which answers after two seconds, and is asked to press 1 by now.
+fn a_mobile_is_asked() -> (World, LegId) {
+    let mut world = World::new(with_external(CallerShown::Channel));
+    world.register("anna");
+    world.run(seconds(1));
+    world.manner("carrier", Manner::Answers(seconds(2)));
+    let caller = world.call();
+    world.run(seconds(6));
+    (world, caller)
 }
 
 /// The media leg that hears "press 1 to accept".
@@ -410,12 +374,7 @@ fn asked(world: &World) -> Option<crate::media::command::MediaId> {
 
 #[test]
 fn a_mobile_must_press_1_so_that_its_own_voicemail_never_wins() {
-    let mut world = World::new(with_external(CallerShown::Channel));
-    world.register("anna");
-    world.run(seconds(1));
-    world.manner("carrier", Manner::Answers(seconds(2)));
-    let caller = world.call();
-    world.run(seconds(6));
+    let (mut world, caller) = a_mobile_is_asked();
     assert_eq!(
         *world.caller(caller),
         Standing::Ringing,
@@ -442,12 +401,7 @@ fn a_mobile_must_press_1_so_that_its_own_voicemail_never_wins() {
 
 #[test]
 fn a_mobile_that_presses_1_has_the_call() {
-    let mut world = World::new(with_external(CallerShown::Channel));
-    world.register("anna");
-    world.run(seconds(1));
-    world.manner("carrier", Manner::Answers(seconds(2)));
-    let caller = world.call();
-    world.run(seconds(6));
+    let (mut world, caller) = a_mobile_is_asked();
     let media = asked(&world).expect("asked to press 1");
     world.media_says(MediaEvent::Digit { media, digit: '1' });
     world.run(seconds(1));
@@ -475,14 +429,9 @@ fn a_mobile_that_cannot_send_digits_is_hung_up_and_its_leg_says_why() {
     world.run(seconds(1));
     let caller = world.call();
     let invite = world.gets_request(gateway, "INVITE");
-    let body = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
-    let ok = invite
-        .response(200)
-        .with_header("Contact", "<sip:gateway@198.51.100.9>")
-        .with_body("application/sdp", body);
-    world.sends(gateway, tagged(ok, "g"));
-    let bye = world.gets_request(gateway, "BYE");
-    world.sends(gateway, bye.response(200));
+    let without_digits = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+    world.stranger_answers(gateway, &invite, "g", without_digits.to_owned());
+    world.takes_bye(gateway);
     world.run(seconds(1));
     assert_eq!(*world.caller(caller), Standing::Ringing);
     assert_eq!(world.who_rings(), ["anna"]);

@@ -1,6 +1,7 @@
 //! Who may call, what was dialled, and what the caller hears at once.
 
-use super::party::{Manner, Standing};
+use super::party::Standing;
+use super::steps::foreign_sdp;
 use super::world::*;
 use crate::core::conversation::ItemKind;
 use crate::core::record::{CallOutcome, Record};
@@ -281,10 +282,9 @@ fn a_request_inside_a_dialog_that_we_do_not_know_is_481() {
 fn an_offer_that_we_cannot_speak_is_488_and_rings_nobody() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
     let caller = world.stranger("caller", "198.51.100.7:5060");
-    let body = "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 9\r\n";
     let invite = world
         .invite_text(caller, "opus", false)
-        .with_body("application/sdp", body);
+        .with_body("application/sdp", foreign_sdp("198.51.100.7"));
     world.sends(caller, invite.clone());
     let refusal = world.gets_response(caller, 488);
     world.acknowledge(caller, &invite, &refusal, None);
@@ -310,9 +310,7 @@ fn options_is_answered_and_a_method_that_we_do_not_take_is_refused() {
 #[test]
 fn a_fault_inside_one_call_ends_that_call_only() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let first = world.call();
-    world.run(seconds(3));
+    let first = world.talks_to("anna");
     let second = world.call();
     world.run(seconds(1));
     assert_eq!(world.who_rings(), ["bjorn"]);

@@ -134,10 +134,7 @@ fn several_missed_calls_of_one_caller_in_a_short_time_are_one_item() {
 fn an_answered_call_answers_what_was_missed_before() {
     let mut world = quiet();
     world.misses_a_call();
-    world.manner("bjorn", Manner::Answers(seconds(1)));
-    world.call();
-    world.run_until("a conversation", |world| world.is_talking("bjorn"));
-    world.run(seconds(1));
+    world.talks_to("bjorn");
     let item = &world.items()[0];
     assert_eq!(item.assignee, Some(Assignee::User("bjorn".into())));
     assert_eq!(item.awaits_reply_since, None);
@@ -160,10 +157,7 @@ fn an_answered_call_answers_what_was_missed_before() {
 #[test]
 fn a_call_missed_while_they_talk_keeps_the_item_open_for_the_one_who_talks() {
     let mut world = World::with_phones(Strategy::Sequential, &["anna"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    world.call();
-    world.run_until("a conversation", |world| world.is_talking("anna"));
-    world.run(seconds(1));
+    world.talks_to("anna");
     world.misses_a_call();
     world.hang_up("anna");
     world.finish();
@@ -359,10 +353,7 @@ fn an_item_given_by_hand_counts_for_that_person_and_is_closed_by_hand() {
         },
     };
     assert_eq!(world.ask(reply).unwrap_err().kind, RefusalKind::Invalid);
-    world.manner("bjorn", Manner::Answers(seconds(1)));
-    world.call();
-    world.run_until("a conversation", |world| world.is_talking("bjorn"));
-    world.run(seconds(1));
+    world.talks_to("bjorn");
     world.check_inbox();
     assert_eq!(world.engine.desk.open(&"anna".into()).call, 0);
     world.hang_up("bjorn");
@@ -406,10 +397,7 @@ fn what_is_closed_while_it_rings_and_missed_is_open_again() {
 fn a_call_counts_beside_messages() {
     let mut world = World::new(four_kinds());
     world.register("anna");
-    world.manner("anna", Manner::Answers(seconds(1)));
-    world.call();
-    world.run_until("a conversation", |world| world.is_talking("anna"));
-    world.run(seconds(1));
+    world.talks_to("anna");
     world.check_inbox();
     world.hang_up("anna");
     world.finish();

@@ -23,11 +23,11 @@ use crate::core::routing::{
     UnassignedReason, route,
 };
 use crate::core::sample::{
-    add, at, hours, inbox, message_channel, names, oslo, snapshot, step, team, user,
+    add, at, customer_agent, hours, inbox, message_channel, names, oslo, snapshot, step, team, user,
 };
 use crate::core::snapshot::{
-    Absence, AgentProtocol, Channel, CustomerAgent, Kind, PerKind, Rule, RuleName, Snapshot, Step,
-    Strategy, Target, TieBreak, WhenAway,
+    Absence, Channel, Kind, PerKind, Rule, RuleName, Snapshot, Step, Strategy, Target, TieBreak,
+    WhenAway,
 };
 use crate::core::time::{Mono, Now, Wall};
 use crate::engine::{Engine, Environment, Input, Output};
@@ -179,20 +179,7 @@ fn configuration(plan: usize) -> Snapshot {
         &mut snapshot.schedules,
         Arc::new(hours("late", &["14:00-23:00"], vec![])),
     );
-    add(
-        &mut snapshot.customer_agents,
-        CustomerAgent {
-            name: "aida".into(),
-            display_name: "Aida".to_owned(),
-            endpoint: "http://127.0.0.1:9".to_owned(),
-            protocol: AgentProtocol::Webhook,
-            secret: None,
-            timeout: Duration::from_secs(20),
-            max_turns: 10,
-            person_words: Vec::new(),
-            allow_private: true,
-        },
-    );
+    add(&mut snapshot.customer_agents, customer_agent("aida"));
     snapshot.settings.routing.weights = PerKind {
         call: 4,
         email: 1,

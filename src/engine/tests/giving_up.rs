@@ -56,16 +56,11 @@ fn a_phone_that_answers_while_it_is_cancelled_gets_ack_and_bye() {
     world.run(seconds(1));
     world.caller_hangs_up(caller);
     let sdp = sdp_text("10.0.1.9:5060".parse().unwrap());
-    let ok = invite
-        .response(200)
-        .with_header("Contact", "<sip:anna@10.0.1.9>")
-        .with_body("application/sdp", sdp);
-    world.sends(anna, tagged(ok, "b"));
+    world.stranger_answers(anna, &invite, "b", sdp);
     let cancel = world.gets_request(anna, "CANCEL");
     world.sends(anna, cancel.response(200));
     world.gets_request(anna, "ACK");
-    let bye = world.gets_request(anna, "BYE");
-    world.sends(anna, bye.response(200));
+    world.takes_bye(anna);
     assert_eq!(world.outcome(), CallOutcome::Missed);
     assert!(world.commands(bridge).is_empty());
 }

@@ -14,6 +14,7 @@ mod party;
 mod reloading;
 mod ringing;
 mod silence;
+mod steps;
 mod storms;
 mod voicemail;
 mod waiting;

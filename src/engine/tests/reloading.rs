@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::party::{Manner, Standing};
+use super::party::Standing;
 use super::world::*;
+use crate::core::id::LegId;
 use crate::core::prompt::{Audio, PromptAudio};
 use crate::core::record::{CallOutcome, Record};
 use crate::core::snapshot::Strategy;
@@ -104,9 +105,7 @@ fn a_reload_that_was_refused_is_remarked_beside_each_decision() {
 #[test]
 fn a_drain_lets_calls_end_and_takes_no_new_ones() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let first = world.call();
-    world.run(seconds(3));
+    let first = world.talks_to("anna");
     world.tell(Input::DrainBegan);
     let second = world.call();
     world.run(seconds(1));
@@ -123,13 +122,7 @@ fn a_stop_ends_every_call_properly() {
     // Talking, ringing, waiting, hearing the prompt, and leaving a message.
     let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
     world.says = AtBeep::Talks;
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let talking = world.call();
-    world.run(seconds(3));
-    let ringing = world.call();
-    world.run(seconds(1));
-    let waiting = world.call();
-    world.run(seconds(1));
+    let [talking, ringing, waiting] = three_callers(&mut world);
     world.tell(Input::ShutDown);
     world.finish();
     for caller in [talking, ringing, waiting] {
@@ -167,10 +160,7 @@ fn a_phone_that_registered_before_a_restart_still_rings() {
     let snapshot = Arc::clone(&world.snapshot);
     world.engine = Engine::new(snapshot, Environment::default(), [9; 32], world.now);
     world.engine.restore(registrations, Vec::new(), world.now);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
-    assert!(world.is_talking("anna"));
+    let caller = world.talks_to("anna");
     world.caller_hangs_up(caller);
     assert_eq!(world.outcome(), CallOutcome::Answered);
 }
@@ -178,13 +168,7 @@ fn a_phone_that_registered_before_a_restart_still_rings() {
 #[test]
 fn status_tells_what_each_call_does() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna", "bjorn"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let talking = world.call();
-    world.run(seconds(3));
-    let ringing = world.call();
-    world.run(seconds(1));
-    let waiting = world.call();
-    world.run(seconds(1));
+    let [talking, ringing, waiting] = three_callers(&mut world);
     world.tell(Input::StatusAsked { question: 7 });
     let status = world.statuses.pop().expect("a status");
     let doing: Vec<&str> = status.calls.iter().map(|call| &*call.doing).collect();
@@ -204,6 +188,16 @@ fn status_tells_what_each_call_does() {
     let status = world.statuses.pop().expect("a status");
     assert!(status.calls.is_empty());
     assert_eq!(status.ports.0, 0, "ports in use");
+}
+
+/// One talks to Anna, one rings Björn, and one waits.
+fn three_callers(world: &mut World) -> [LegId; 3] {
+    let talking = world.talks_to("anna");
+    let ringing = world.call();
+    world.run(seconds(1));
+    let waiting = world.call();
+    world.run(seconds(1));
+    [talking, ringing, waiting]
 }
 
 fn ringing_nobody() -> crate::core::snapshot::Snapshot {

@@ -291,9 +291,7 @@ fn nobody_is_rung_while_wrapping_up_and_a_waiting_call_comes_right_after() {
     let step = sample::step(Strategy::Sequential, &["anna", "bjorn"], &[]);
     let snapshot = sample::snapshot(users, vec![], vec![sample::channel(vec![step])]);
     let mut world = with_all_phones(snapshot);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let first = world.call();
-    world.run(seconds(3));
+    let first = world.talks_to("anna");
     world.caller_hangs_up(first);
     world.run(seconds(1));
     world.manner("anna", Manner::Rings);
@@ -329,9 +327,7 @@ fn a_phone_that_registers_while_the_caller_waits_rings() {
 #[test]
 fn a_user_on_a_call_gets_no_other() {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let first = world.call();
-    world.run(seconds(3));
+    let first = world.talks_to("anna");
     let second = world.call();
     world.run(seconds(1));
     assert_eq!(world.messages("daemon", "anna", "INVITE").len(), 1);

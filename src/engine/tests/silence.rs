@@ -1,6 +1,6 @@
 //! A line that has gone quiet.
 
-use super::party::{Manner, Standing};
+use super::party::Standing;
 use super::world::*;
 use crate::core::id::LegId;
 use crate::core::record::CallOutcome;
@@ -9,9 +9,7 @@ use crate::media::command::{Direction, MediaEvent, MediaId};
 
 fn conversation() -> (World, LegId, MediaId, MediaId) {
     let mut world = World::with_phones(Strategy::RingAll, &["anna"]);
-    world.manner("anna", Manner::Answers(seconds(1)));
-    let caller = world.call();
-    world.run(seconds(3));
+    let caller = world.talks_to("anna");
     let (callers, annas) = world.bridged();
     (world, caller, callers, annas)
 }

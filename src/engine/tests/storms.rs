@@ -5,24 +5,15 @@
 use std::sync::Arc;
 
 use super::party::Manner;
+use super::steps::with_mobile;
 use super::world::*;
 use crate::core::record::CallOutcome;
-use crate::core::sample;
-use crate::core::snapshot::{External, Outbound, Protocol, Snapshot, Strategy};
+use crate::core::sample::{self, STRATEGIES};
+use crate::core::snapshot::{CallerShown, Snapshot};
 use crate::engine::Input;
 use crate::media::command::{MediaEvent, RecordingEnd};
 
 const USERS: [&str; 5] = ["anna", "bjorn", "carl", "dora", "eva"];
-
-const STRATEGIES: [Strategy; 7] = [
-    Strategy::RingAll,
-    Strategy::Progressive,
-    Strategy::Sequential,
-    Strategy::RoundRobin,
-    Strategy::LeastBusy,
-    Strategy::LongestIdle,
-    Strategy::Random,
-];
 
 fn configuration(seed: u8) -> Snapshot {
     let mut users = people(&USERS);
@@ -42,31 +33,12 @@ fn configuration(seed: u8) -> Snapshot {
 }
 
 /// Eva has a mobile, which answers through the carrier.
-fn with_mobile(mut snapshot: Snapshot) -> Snapshot {
-    let mut users = snapshot.users.to_vec();
-    users[4].external = Some(External {
-        number: "+4791111111".parse().unwrap(),
-        trunk: None,
-    });
-    snapshot.users = users.into();
-    let mut trunk = sample::trunk();
-    trunk.outbound = Some(Outbound {
-        uri: "sip:198.51.100.1".to_owned(),
-        user: None,
-        host: "198.51.100.1".to_owned(),
-        port: 5060,
-        protocol: Protocol::Udp,
-    });
-    snapshot.trunks = vec![trunk].into();
-    let prompt = snapshot.prompts.values().next().unwrap().clone();
-    for name in ["accept", "hold"] {
-        snapshot.prompts.insert(name.into(), prompt.clone());
-    }
-    snapshot
+fn evas_mobile(snapshot: Snapshot) -> Snapshot {
+    with_mobile(snapshot, 4, CallerShown::Channel)
 }
 
 fn storm(seed: u8) -> Vec<CallOutcome> {
-    let mut snapshot = with_mobile(configuration(seed));
+    let mut snapshot = evas_mobile(configuration(seed));
     if seed % 5 == 1 {
         // Ports for five pairs: some calls find none.
         snapshot.settings.media.ports = 16384..=16393;
@@ -124,7 +96,7 @@ fn gust(world: &mut World, seed: u8) {
         3 => world.disk = Disk::Fails,
         4 => world.disk = Disk::Writes(millis((throw >> 16) % 4_000)),
         5 => {
-            let other = Arc::new(with_mobile(configuration(seed.wrapping_add(1))));
+            let other = Arc::new(evas_mobile(configuration(seed.wrapping_add(1))));
             world.tell(Input::Loaded(other));
         }
         6 | 7 => {

@@ -1,19 +1,37 @@
 //! The caller leaves a message, or does not.
 
+use std::sync::Arc;
+
 use super::party::{Manner, Standing};
 use super::world::*;
 use crate::core::conversation::ItemKind;
 use crate::core::record::{CallOutcome, Record};
 use crate::core::sample;
-use crate::core::snapshot::{Snapshot, Strategy};
+use crate::core::snapshot::{Channel, Snapshot, Strategy};
 use crate::media::command::{MediaCommand, RecordingEnd};
 
 /// Nobody is there, and somebody is told by mail.
 fn nobody() -> Snapshot {
+    nobody_on(|_| {})
+}
+
+/// The same on a channel with a change.
+fn nobody_on(change: impl FnOnce(&mut Channel)) -> Snapshot {
     let mut snapshot = ringing(Strategy::RingAll, &["anna"]);
     let mut channel = snapshot.channels[0].clone();
     sample::call(&mut channel).notify = vec!["office@example.com".to_owned()];
+    change(&mut channel);
     snapshot.channels = vec![channel].into();
+    snapshot
+}
+
+/// The same in the hours of an office, with a change.
+fn in_office_hours(change: impl FnOnce(&mut Channel)) -> Snapshot {
+    let mut snapshot = nobody_on(|channel| {
+        channel.schedule = Some("oslo".into());
+        change(channel);
+    });
+    sample::add(&mut snapshot.schedules, Arc::new(sample::oslo(vec![])));
     snapshot
 }
 
@@ -169,30 +187,21 @@ fn a_recording_that_breaks_off_at_once_is_told_like_a_missed_call() {
 #[test]
 fn a_caller_without_an_offer_hears_the_prompt_once_it_is_known_where_to_play_it() {
     let mut world = World::new(nobody());
-    let caller = world.stranger("caller", "198.51.100.7:5060");
-    let invite = world.invite_text(caller, "delayed", false);
-    world.sends(caller, invite.clone());
-    let ok = world.gets_response(caller, 200);
+    let call = world.answered_by_hand(false);
     assert!(names(&world).is_empty());
-    let sdp = sdp_text("198.51.100.7:5060".parse().unwrap());
-    world.acknowledge(caller, &invite, &ok, Some(&sdp));
+    world.answers_our_offer(&call);
     world.run(millis(100));
     assert_eq!(names(&world), ["play"]);
-    let bye = world.gets_request(caller, "BYE");
-    world.sends(caller, bye.response(200));
+    world.takes_bye(call.caller);
     assert_eq!(world.outcome(), CallOutcome::Voicemail);
 }
 
 #[test]
 fn a_caller_without_an_offer_who_acknowledges_without_an_answer_is_let_go() {
     let mut world = World::new(nobody());
-    let caller = world.stranger("caller", "198.51.100.7:5060");
-    let invite = world.invite_text(caller, "delayed", false);
-    world.sends(caller, invite.clone());
-    let ok = world.gets_response(caller, 200);
-    world.acknowledge(caller, &invite, &ok, None);
-    let bye = world.gets_request(caller, "BYE");
-    world.sends(caller, bye.response(200));
+    let call = world.answered_by_hand(false);
+    world.acknowledge(call.caller, &call.invite, &call.ok, None);
+    world.takes_bye(call.caller);
     assert_eq!(world.outcome(), CallOutcome::Missed);
 }
 
@@ -209,15 +218,7 @@ fn the_ports_of_phones_come_back_before_the_message_is_left() {
 
 #[test]
 fn closed_hours_play_the_other_prompt_and_say_why() {
-    let mut snapshot = nobody();
-    let mut channel = snapshot.channels[0].clone();
-    channel.schedule = Some("oslo".into());
-    snapshot.channels = vec![channel].into();
-    sample::add(
-        &mut snapshot.schedules,
-        std::sync::Arc::new(sample::oslo(vec![])),
-    );
-    let mut world = World::at(snapshot, 0, "2026-12-02T21:00:00Z");
+    let mut world = World::at(in_office_hours(|_| {}), 0, "2026-12-02T21:00:00Z");
     world.register("anna");
     world.manner("anna", Manner::Answers(seconds(1)));
     world.call();
@@ -229,18 +230,10 @@ fn closed_hours_play_the_other_prompt_and_say_why() {
 
 #[test]
 fn a_call_that_arrived_before_closing_time_is_not_cut() {
-    let mut snapshot = nobody();
-    let mut channel = snapshot.channels[0].clone();
-    channel.schedule = Some("oslo".into());
-    channel
-        .working_hours
-        .steps
-        .push(sample::step(Strategy::RingAll, &["anna"], &[]));
-    snapshot.channels = vec![channel].into();
-    sample::add(
-        &mut snapshot.schedules,
-        std::sync::Arc::new(sample::oslo(vec![])),
-    );
+    let snapshot = in_office_hours(|channel| {
+        let second = sample::step(Strategy::RingAll, &["anna"], &[]);
+        channel.working_hours.steps.push(second);
+    });
     let mut world = World::at(snapshot, 0, "2026-12-02T14:59:40Z");
     world.register("anna");
     let caller = world.call();
