@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::browser::until;
 use crate::support::office::{CHANNEL, Office, snapshot};
-use crate::visitors::{channel, chat, closed};
+use crate::visitors::{channel, chat, closed, open_office};
 
 struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -70,6 +70,20 @@ impl Page {
         }
     }
 
+    /// Of a visitor who was never here.
+    async fn visit(office: &Office) -> Page {
+        let mut page = Page::open(office).await;
+        page.hello(None, None).await;
+        page
+    }
+
+    /// Sends a message, and hears that it is kept.
+    async fn send(&mut self, client_id: &str, text: &str) -> Value {
+        self.say(json!({ "type": "send", "client_id": client_id, "text": text }))
+            .await;
+        self.hear("kept").await
+    }
+
     async fn hello(&mut self, visitor: Option<&str>, after: Option<&str>) -> Value {
         self.say(json!({ "type": "hello", "version": 1, "visitor": visitor, "after": after }))
             .await;
@@ -79,7 +93,7 @@ impl Page {
 
 #[tokio::test]
 async fn a_message_that_is_sent_twice_is_kept_once_and_the_page_that_comes_back_lacks_nothing() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     let mut page = Page::open(&office).await;
     let welcome = page.hello(None, None).await;
     let visitor = welcome["visitor"].as_str().unwrap().to_owned();
@@ -108,35 +122,26 @@ async fn a_message_that_is_sent_twice_is_kept_once_and_the_page_that_comes_back_
 
 #[tokio::test]
 async fn a_stranger_with_the_same_client_id_sees_nothing_of_a_visitor() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
-    page.say(json!({ "type": "send", "client_id": "1", "text": "secret" }))
-        .await;
-    let kept = page.hear("kept").await;
+    let office = open_office().await;
+    let mut page = Page::visit(&office).await;
+    let kept = page.send("1", "secret").await;
     let mut stranger = Page::open(&office).await;
     let made_up = "0123456789abcdef0123456789abcdef";
     let welcome = stranger.hello(Some(made_up), None).await;
     assert_eq!(welcome["messages"], json!([]));
-    stranger
-        .say(json!({ "type": "send", "client_id": "1", "text": "mine" }))
-        .await;
-    assert_ne!(stranger.hear("kept").await["id"], kept["id"]);
+    assert_ne!(stranger.send("1", "mine").await["id"], kept["id"]);
     assert_eq!(office.texts(), ["secret", "mine"]);
 }
 
 #[tokio::test]
 async fn every_tab_of_a_visitor_shows_what_is_said_in_one() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     let mut first = Page::open(&office).await;
     let visitor = first.hello(None, None).await["visitor"]
         .as_str()
         .unwrap()
         .to_owned();
-    first
-        .say(json!({ "type": "send", "client_id": "1", "text": "one" }))
-        .await;
-    first.hear("kept").await;
+    first.send("1", "one").await;
     let mut second = Page::open(&office).await;
     second.hello(Some(&visitor), None).await;
     second
@@ -153,9 +158,8 @@ async fn every_tab_of_a_visitor_shows_what_is_said_in_one() {
 
 #[tokio::test]
 async fn what_makes_no_sense_or_comes_too_fast_is_said_and_never_ends_the_daemon() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
+    let office = open_office().await;
+    let mut page = Page::visit(&office).await;
     for frame in [
         json!([]),
         json!({ "type": "shout" }),
@@ -212,7 +216,7 @@ async fn pages_of_other_origins_are_refused_where_the_channel_names_its_own() {
 
 #[tokio::test]
 async fn whoever_does_not_say_hello_is_not_listened_to() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     let mut page = Page::open(&office).await;
     page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
         .await;
@@ -225,11 +229,10 @@ async fn whoever_does_not_say_hello_is_not_listened_to() {
 
 #[tokio::test]
 async fn a_reply_that_comes_at_once_reaches_the_page_that_began_the_chat() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     office.replies_at_once("Somebody will be with you soon.");
     for _ in 0..10 {
-        let mut page = Page::open(&office).await;
-        page.hello(None, None).await;
+        let mut page = Page::visit(&office).await;
         page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
             .await;
         loop {
@@ -244,17 +247,12 @@ async fn a_reply_that_comes_at_once_reaches_the_page_that_began_the_chat() {
 
 #[tokio::test]
 async fn a_visitor_is_told_once_that_the_chat_was_closed() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
-    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
-        .await;
-    page.hear("kept").await;
+    let office = open_office().await;
+    let mut page = Page::visit(&office).await;
+    page.send("1", "hi").await;
     office.closes();
     page.hear("closed").await;
-    page.say(json!({ "type": "send", "client_id": "2", "text": "one more thing" }))
-        .await;
-    assert_eq!(page.hear("kept").await["client_id"], "2");
+    assert_eq!(page.send("2", "one more thing").await["client_id"], "2");
     page.say(json!({ "type": "end" })).await;
     until("the end", async || {
         office.asked().contains(&"left".to_owned()).then_some(())
@@ -268,13 +266,11 @@ async fn a_visitor_is_told_once_that_the_chat_was_closed() {
 /// told to it, and nothing is said there in the visitor's name.
 #[tokio::test]
 async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     let own = office.url.clone();
     let (mut page, cookie) = Page::open_with(&office, &[("origin", &own)]).await;
     page.hello(None, None).await;
-    page.say(json!({ "type": "send", "client_id": "1", "text": "secret" }))
-        .await;
-    page.hear("kept").await;
+    page.send("1", "secret").await;
     let cookie = cookie.unwrap();
 
     let (mut again, _) = Page::open_with(&office, &[("origin", &own), ("cookie", &cookie)]).await;
@@ -290,10 +286,7 @@ async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie
         assert_eq!(welcome["messages"], json!([]), "{origin}");
         assert_eq!(set, None, "the visitor's own cookie stays as it is");
         let secret = welcome["visitor"].as_str().unwrap();
-        foreign
-            .say(json!({ "type": "send", "client_id": "1", "text": "there" }))
-            .await;
-        foreign.hear("kept").await;
+        foreign.send("1", "there").await;
         let (mut back, _) = Page::open_with(&office, &headers).await;
         let welcome = back.hello(Some(secret), None).await;
         assert_eq!(welcome["messages"][0]["text"], "there", "{origin}");
@@ -305,9 +298,7 @@ async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie
     let named = [("origin", "https://shop.example.com")];
     let (mut page, cookie) = Page::open_with(&office, &named).await;
     page.hello(None, None).await;
-    page.say(json!({ "type": "send", "client_id": "1", "text": "mine" }))
-        .await;
-    page.hear("kept").await;
+    page.send("1", "mine").await;
     let cookie = cookie.unwrap();
     let (mut again, _) = Page::open_with(&office, &[named[0], ("cookie", &cookie)]).await;
     assert_eq!(again.hello(None, None).await["messages"][0]["text"], "mine");
@@ -321,18 +312,14 @@ async fn whoever_comes_back_in_closed_hours_after_the_chat_has_ended_is_told_so(
         let mut page = Page::open(&office).await;
         let visitor = page.hello(None, None).await["visitor"].clone();
         let visitor = visitor.as_str().unwrap().to_owned();
-        page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
-            .await;
-        page.hear("kept").await;
+        page.send("1", "hi").await;
         office.is_again(closed(offline_form));
 
         let mut page = Page::open(&office).await;
         let welcome = page.hello(Some(&visitor), None).await;
         assert_eq!(welcome["conversation"], true, "it goes on");
         assert_eq!(welcome.get("closed"), None);
-        page.say(json!({ "type": "send", "client_id": "2", "text": "still there?" }))
-            .await;
-        page.hear("kept").await;
+        page.send("2", "still there?").await;
 
         office.closes();
         let mut page = Page::open(&office).await;
@@ -358,14 +345,13 @@ async fn whoever_comes_back_in_closed_hours_after_the_chat_has_ended_is_told_so(
 
 #[tokio::test]
 async fn a_page_that_will_not_stop_is_cut_off_whatever_it_sends() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     for frame in [
         Message::text("{"),
         Message::text(r#"{"type":"send","client_id":"1","text":"x"}"#),
         Message::Ping(Default::default()),
     ] {
-        let mut page = Page::open(&office).await;
-        page.hello(None, None).await;
+        let mut page = Page::visit(&office).await;
         for _ in 0..400 {
             // It may be cut already.
             let _ = page.0.send(frame.clone()).await;
@@ -374,18 +360,14 @@ async fn a_page_that_will_not_stop_is_cut_off_whatever_it_sends() {
             assert_eq!(u16::from(end.code), 1008, "{frame:?}");
         }
     }
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
+    Page::visit(&office).await;
 }
 
 #[tokio::test]
 async fn one_sign_tells_of_all_that_the_page_has() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
-    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
-        .await;
-    page.hear("kept").await;
+    let office = open_office().await;
+    let mut page = Page::visit(&office).await;
+    page.send("1", "hi").await;
     for text in ["one", "two", "three"] {
         office.answers(text);
     }
@@ -411,9 +393,8 @@ async fn one_sign_tells_of_all_that_the_page_has() {
 
 #[tokio::test]
 async fn signs_that_come_too_fast_are_lost_and_no_visitor_is_blamed_for_them() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
+    let office = open_office().await;
+    let mut page = Page::visit(&office).await;
     for _ in 0..60 {
         page.say(json!({ "type": "typing" })).await;
     }
@@ -434,8 +415,7 @@ async fn nobody_is_sought_for_a_visitor_who_has_said_nothing() {
         optional: true,
     }];
     let office = Office::open(snapshot(channel(chat))).await;
-    let mut page = Page::open(&office).await;
-    page.hello(None, None).await;
+    let mut page = Page::visit(&office).await;
     page.hear("ask").await;
     page.say(json!({ "type": "answer", "question": "name", "text": "" }))
         .await;
@@ -444,9 +424,7 @@ async fn nobody_is_sought_for_a_visitor_who_has_said_nothing() {
     page.say(json!({ "type": "send", "client_id": "0", "text": "\u{0}\u{0}" }))
         .await;
     assert_eq!(page.hear("problem").await["client_id"], "0");
-    page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
-        .await;
-    page.hear("kept").await;
+    page.send("1", "hi").await;
     assert_eq!(office.texts(), ["hi"]);
 }
 

@@ -7,7 +7,7 @@ use ringdesk::core::snapshot::{
     Channel, ChannelKind, ChatChannel, ChatQuestion, ChatSide, FieldType, Rule, RuleEnd, WhenAway,
 };
 
-use crate::support::browser::{Browser, until};
+use crate::support::browser::{Browser, Tab, until};
 use crate::support::office::{CHANNEL, Office, snapshot};
 use crate::support::site;
 
@@ -58,6 +58,11 @@ pub fn closed(offline_form: bool) -> Channel {
     channel
 }
 
+/// An office whose chat takes everybody at all hours.
+pub async fn open_office() -> Office {
+    Office::open(snapshot(channel(chat()))).await
+}
+
 fn entries() -> String {
     format!("[...{SHADOW}.querySelectorAll('.log li')].map((li) => li.innerText).join('|')")
 }
@@ -66,8 +71,14 @@ fn has(text: &str) -> String {
     format!("{}.includes({text:?})", entries())
 }
 
-/// Opens the chat with the keyboard alone.
-async fn open(tab: &mut crate::support::browser::Tab) {
+/// A customer's website, which embeds the chat.
+async fn website(browser: &Browser, office: &Office) -> Tab {
+    let site = site::serve(&office.url, CHANNEL).await;
+    browser.open(&site).await
+}
+
+/// Presses the button of the chat with the keyboard alone.
+async fn press_button(tab: &mut Tab) {
     tab.until(
         "the button",
         &format!("!!{SHADOW}?.querySelector('.button')"),
@@ -75,6 +86,11 @@ async fn open(tab: &mut crate::support::browser::Tab) {
     .await;
     tab.press("Tab").await;
     tab.press("Enter").await;
+}
+
+/// … and sees where to write.
+async fn open(tab: &mut Tab) {
+    press_button(tab).await;
     tab.until(
         "the field",
         &format!("!!{SHADOW}.querySelector('#text, #answer, #email, .choice')"),
@@ -82,19 +98,27 @@ async fn open(tab: &mut crate::support::browser::Tab) {
     .await;
 }
 
-#[tokio::test]
-async fn a_visitor_writes_by_keyboard_and_reads_the_answer_under_a_strict_policy() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let site = site::serve(&office.url, CHANNEL).await;
-    let browser = Browser::start().await;
-    let mut tab = browser.open(&site).await;
-    open(&mut tab).await;
-    tab.write("Where is <b>my</b> parcel?").await;
+async fn says(tab: &mut Tab, text: &str) {
+    tab.write(text).await;
     tab.press("Enter").await;
-    until("the message", async || {
-        (office.texts() == ["Where is <b>my</b> parcel?"]).then_some(())
+}
+
+/// Waits until exactly this was said by visitors.
+async fn has_heard(office: &Office, texts: &[&str]) {
+    until("what was said", async || {
+        (office.texts() == texts).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_visitor_writes_by_keyboard_and_reads_the_answer_under_a_strict_policy() {
+    let office = open_office().await;
+    let browser = Browser::start().await;
+    let mut tab = website(&browser, &office).await;
+    open(&mut tab).await;
+    says(&mut tab, "Where is <b>my</b> parcel?").await;
+    has_heard(&office, &["Where is <b>my</b> parcel?"]).await;
 
     office.types();
     tab.until(
@@ -144,17 +168,12 @@ async fn a_visitor_writes_by_keyboard_and_reads_the_answer_under_a_strict_policy
 
 #[tokio::test]
 async fn a_visitor_reloads_and_the_server_restarts_and_nothing_is_lost_or_doubled() {
-    let office = Office::open(snapshot(channel(chat()))).await;
-    let site = site::serve(&office.url, CHANNEL).await;
+    let office = open_office().await;
     let browser = Browser::start().await;
-    let mut tab = browser.open(&site).await;
+    let mut tab = website(&browser, &office).await;
     open(&mut tab).await;
-    tab.write("one").await;
-    tab.press("Enter").await;
-    until("the message", async || {
-        (office.texts() == ["one"]).then_some(())
-    })
-    .await;
+    says(&mut tab, "one").await;
+    has_heard(&office, &["one"]).await;
     office.answers("two");
     tab.until("the answer", &has("two")).await;
 
@@ -175,10 +194,7 @@ async fn a_visitor_reloads_and_the_server_restarts_and_nothing_is_lost_or_double
     };
     tab.run(&write("three")).await;
     tab.run(&write("four")).await;
-    until("both messages", async || {
-        (office.texts() == ["one", "three", "four"]).then_some(())
-    })
-    .await;
+    has_heard(&office, &["one", "three", "four"]).await;
     office.answers("five");
     tab.until("the answer", &has("five")).await;
     let shown = tab
@@ -203,9 +219,8 @@ async fn a_visitor_answers_the_questions_before_people_are_sought() {
         question("order number", FieldType::Text, &[], true),
     ];
     let office = Office::open(snapshot(channel(chat))).await;
-    let site = site::serve(&office.url, CHANNEL).await;
     let browser = Browser::start().await;
-    let mut tab = browser.open(&site).await;
+    let mut tab = website(&browser, &office).await;
     open(&mut tab).await;
     tab.press("Enter").await;
     tab.until(
@@ -213,16 +228,14 @@ async fn a_visitor_answers_the_questions_before_people_are_sought() {
         &format!("!!{SHADOW}.querySelector('#answer[type=email]')"),
     )
     .await;
-    tab.write("kari").await;
-    tab.press("Enter").await;
+    says(&mut tab, "kari").await;
     tab.until(
         "what is wrong",
         &format!("{SHADOW}.querySelector('.problem').innerText.includes('email address')"),
     )
     .await;
     assert!(office.texts().is_empty());
-    tab.write("@example.com").await;
-    tab.press("Enter").await;
+    says(&mut tab, "@example.com").await;
     tab.until(
         "the third question",
         &format!("!!{SHADOW}.querySelector('.skip')"),
@@ -244,9 +257,8 @@ async fn a_visitor_answers_the_questions_before_people_are_sought() {
 #[tokio::test]
 async fn out_of_hours_a_visitor_leaves_a_message_or_reads_a_plain_word() {
     let office = Office::open(snapshot(closed(true))).await;
-    let site = site::serve(&office.url, CHANNEL).await;
     let browser = Browser::start().await;
-    let mut tab = browser.open(&site).await;
+    let mut tab = website(&browser, &office).await;
     open(&mut tab).await;
     tab.until("the word", &has("We open at 8.")).await;
     for text in ["Kari", "kari@example.com"] {
@@ -256,23 +268,13 @@ async fn out_of_hours_a_visitor_leaves_a_message_or_reads_a_plain_word() {
     tab.write("Call me").await;
     tab.press("Tab").await;
     tab.press("Enter").await;
-    until("the message", async || {
-        (office.texts() == ["Call me"]).then_some(())
-    })
-    .await;
+    has_heard(&office, &["Call me"]).await;
     tab.until("the thanks", &has("We will answer by email."))
         .await;
 
     let office = Office::open(snapshot(closed(false))).await;
-    let site = site::serve(&office.url, CHANNEL).await;
-    let mut tab = browser.open(&site).await;
-    tab.until(
-        "the button",
-        &format!("!!{SHADOW}?.querySelector('.button')"),
-    )
-    .await;
-    tab.press("Tab").await;
-    tab.press("Enter").await;
+    let mut tab = website(&browser, &office).await;
+    press_button(&mut tab).await;
     tab.until("the word", &has("We open at 8.")).await;
     let fields = tab
         .run(&format!(
@@ -284,7 +286,7 @@ async fn out_of_hours_a_visitor_leaves_a_message_or_reads_a_plain_word() {
 
 #[tokio::test]
 async fn the_hosted_page_is_the_same_chat() {
-    let office = Office::open(snapshot(channel(chat()))).await;
+    let office = open_office().await;
     let browser = Browser::start().await;
     let mut tab = browser
         .open(&format!("{}/chat/{CHANNEL}", office.url))
@@ -293,12 +295,8 @@ async fn the_hosted_page_is_the_same_chat() {
         .await;
     tab.run(&format!("{SHADOW}.querySelector('#text').focus()"))
         .await;
-    tab.write("hello").await;
-    tab.press("Enter").await;
-    until("the message", async || {
-        (office.texts() == ["hello"]).then_some(())
-    })
-    .await;
+    says(&mut tab, "hello").await;
+    has_heard(&office, &["hello"]).await;
     office.closes();
     tab.until("that it is closed", &has("This chat was closed"))
         .await;
