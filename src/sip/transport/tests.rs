@@ -108,6 +108,37 @@ async fn assert_closed(stream: &mut TcpStream) {
     assert_eq!(buffer, b"");
 }
 
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("connected")
+}
+
+async fn write(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.expect("written");
+}
+
+/// Somebody who is connected and has sent OPTIONS 1.
+async fn phone(address: SocketAddr) -> TcpStream {
+    let mut phone = connect(address).await;
+    write(&mut phone, &text("OPTIONS", 1)).await;
+    phone
+}
+
+/// The connection that is closed, which must be what is told next.
+async fn next_close(incoming: &mut Receiver<Incoming>) -> Flow {
+    match soon(incoming.recv()).await {
+        Some(Incoming::ConnectionClosed { flow }) => flow,
+        other => panic!("not told of the end: {other:?}"),
+    }
+}
+
+/// The flow that carried nothing, which must be what is told next.
+async fn next_failure(incoming: &mut Receiver<Incoming>) -> Flow {
+    match soon(incoming.recv()).await {
+        Some(Incoming::SendFailed { flow }) => flow,
+        other => panic!("not told of the failure: {other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_request_over_udp_is_answered_over_ipv4_and_ipv6() {
     for any in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
@@ -195,10 +226,7 @@ async fn a_request_of_ours_leaves_from_the_listener_of_its_family() {
         connection: None,
     };
     transport.send(nowhere, Bytes::from_static(b"x"));
-    match soon(incoming.recv()).await {
-        Some(Incoming::SendFailed { flow }) => assert_eq!(flow, nowhere),
-        other => panic!("not told of the failure: {other:?}"),
-    }
+    assert_eq!(next_failure(&mut incoming).await, nowhere);
     assert_eq!(transport.counts().unsent, 1);
 }
 
@@ -244,11 +272,8 @@ async fn what_is_malformed_is_answered_and_told() {
     );
 
     let (_transport, mut incoming, address) = bind_one(Protocol::Tcp, "127.0.0.1:0").await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
-    phone
-        .write_all((wrong + &text("OPTIONS", 2)).as_bytes())
-        .await
-        .expect("written");
+    let mut phone = connect(address).await;
+    write(&mut phone, &(wrong + &text("OPTIONS", 2))).await;
     assert_eq!(responses(&mut phone, 1).await[0].status, 400);
     let told = soon(incoming.recv()).await;
     assert!(matches!(told, Some(Incoming::Malformed { .. })), "{told:?}");
@@ -262,7 +287,7 @@ async fn what_is_malformed_is_answered_and_told() {
 #[tokio::test]
 async fn a_stream_may_be_cut_anywhere() {
     let (transport, mut incoming, address) = bind_one(Protocol::Tcp, "127.0.0.1:0").await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
+    let mut phone = connect(address).await;
     phone.set_nodelay(true).expect("set");
     let octets = text("OPTIONS", 1);
     for octet in octets.as_bytes() {
@@ -286,14 +311,14 @@ async fn a_stream_may_be_cut_anywhere() {
 #[tokio::test]
 async fn several_messages_and_keep_alives_in_one_segment() {
     let (transport, mut incoming, address) = bind_one(Protocol::Tcp, "127.0.0.1:0").await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
+    let mut phone = connect(address).await;
     let all = format!(
         "{}\r\n\r\n{}{}\r\n\r\n",
         text("OPTIONS", 1),
         text("REGISTER", 2),
         text("INVITE", 3)
     );
-    phone.write_all(all.as_bytes()).await.expect("written");
+    write(&mut phone, &all).await;
     for expected in 1..=3 {
         assert_eq!(number_of(&next_message(&mut incoming).await.0), expected);
     }
@@ -306,22 +331,12 @@ async fn several_messages_and_keep_alives_in_one_segment() {
 #[tokio::test]
 async fn a_closed_connection_is_told_after_its_messages_and_can_carry_nothing() {
     let (transport, mut incoming, address) = bind_one(Protocol::Tcp, "127.0.0.1:0").await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
-    phone
-        .write_all(text("OPTIONS", 1).as_bytes())
-        .await
-        .expect("written");
+    let phone = phone(address).await;
     drop(phone);
     let (message, flow) = next_message(&mut incoming).await;
-    match soon(incoming.recv()).await {
-        Some(Incoming::ConnectionClosed { flow: closed }) => assert_eq!(closed, flow),
-        other => panic!("not told: {other:?}"),
-    }
+    assert_eq!(next_close(&mut incoming).await, flow);
     transport.send(flow, ok(&message));
-    match soon(incoming.recv()).await {
-        Some(Incoming::SendFailed { flow: failed }) => assert_eq!(failed, flow),
-        other => panic!("not told: {other:?}"),
-    }
+    assert_eq!(next_failure(&mut incoming).await, flow);
     assert_eq!(transport.counts().connections, 0);
 }
 
@@ -348,10 +363,7 @@ async fn a_connection_is_opened_when_needed_and_used_again() {
     let mut octets = vec![0; all.len()];
     soon(stream.read_exact(&mut octets)).await.expect("read");
     assert_eq!(octets, all.as_bytes());
-    stream
-        .write_all(text("BYE", 4).as_bytes())
-        .await
-        .expect("written");
+    write(&mut stream, &text("BYE", 4)).await;
     let (_, back) = next_message(&mut incoming).await;
     assert_eq!((back.local, back.remote), (from, flow.remote));
     assert!(back.connection.is_some());
@@ -380,30 +392,20 @@ async fn a_connection_that_cannot_be_opened_is_told() {
     let flow = to(gone.local_addr().expect("an address"));
     drop(gone);
     transport.send(flow, Bytes::from(text("INVITE", 1)));
-    match soon(incoming.recv()).await {
-        Some(Incoming::SendFailed { flow: failed }) => assert_eq!(failed, flow),
-        other => panic!("not told: {other:?}"),
-    }
+    assert_eq!(next_failure(&mut incoming).await, flow);
     assert_eq!(transport.counts().connections, 0);
     let unknown = Flow {
         connection: Some(ConnectionId(77)),
         ..flow
     };
     transport.send(unknown, Bytes::from_static(b"x"));
-    match soon(incoming.recv()).await {
-        Some(Incoming::SendFailed { flow: failed }) => assert_eq!(failed, unknown),
-        other => panic!("not told: {other:?}"),
-    }
+    assert_eq!(next_failure(&mut incoming).await, unknown);
 }
 
 #[tokio::test]
 async fn somebody_who_stops_reading_is_cut_off() {
     let (transport, mut incoming, address) = bind_one(Protocol::Tcp, "127.0.0.1:0").await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
-    phone
-        .write_all(text("OPTIONS", 1).as_bytes())
-        .await
-        .expect("written");
+    let _phone = phone(address).await;
     let (_, flow) = next_message(&mut incoming).await;
     let long = Bytes::from(vec![b'x'; 60_000]);
     // Far more than the sockets' buffers and the queue hold, each time after others could run.
@@ -431,21 +433,15 @@ async fn a_connection_that_says_nothing_or_never_ends_a_message_is_closed() {
         ..Limits::default()
     };
     let (transport, mut incoming, address) = tcp_with(limits).await;
-    let mut silent = TcpStream::connect(address).await.expect("connected");
+    let mut silent = connect(address).await;
     assert_closed(&mut silent).await;
-    assert!(matches!(
-        soon(incoming.recv()).await,
-        Some(Incoming::ConnectionClosed { .. })
-    ));
+    next_close(&mut incoming).await;
 
-    let mut slow = TcpStream::connect(address).await.expect("connected");
+    let mut slow = connect(address).await;
     let all = text("OPTIONS", 1) + "OPTIONS sip:anna";
-    slow.write_all(all.as_bytes()).await.expect("written");
+    write(&mut slow, &all).await;
     assert_eq!(number_of(&next_message(&mut incoming).await.0), 1);
-    assert!(matches!(
-        soon(incoming.recv()).await,
-        Some(Incoming::ConnectionClosed { .. })
-    ));
+    next_close(&mut incoming).await;
     assert_eq!(transport.counts().connections, 0);
 }
 
@@ -456,16 +452,9 @@ async fn a_connection_is_closed_after_long_silence() {
         ..Limits::default()
     };
     let (_transport, mut incoming, address) = tcp_with(limits).await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
-    phone
-        .write_all(text("OPTIONS", 1).as_bytes())
-        .await
-        .expect("written");
+    let mut phone = phone(address).await;
     next_message(&mut incoming).await;
-    assert!(matches!(
-        soon(incoming.recv()).await,
-        Some(Incoming::ConnectionClosed { .. })
-    ));
+    next_close(&mut incoming).await;
     assert_closed(&mut phone).await;
 }
 
@@ -476,25 +465,15 @@ async fn one_address_has_only_so_many_connections() {
         ..Limits::default()
     };
     let (transport, mut incoming, address) = tcp_with(limits).await;
-    let mut first = TcpStream::connect(address).await.expect("connected");
-    first
-        .write_all(text("OPTIONS", 1).as_bytes())
-        .await
-        .expect("written");
+    let first = phone(address).await;
     next_message(&mut incoming).await;
-    let mut second = TcpStream::connect(address).await.expect("connected");
+    let mut second = connect(address).await;
     assert_closed(&mut second).await;
     assert_eq!(transport.counts().connections_refused, 1);
     drop(first);
-    assert!(matches!(
-        soon(incoming.recv()).await,
-        Some(Incoming::ConnectionClosed { .. })
-    ));
-    let mut third = TcpStream::connect(address).await.expect("connected");
-    third
-        .write_all(text("OPTIONS", 3).as_bytes())
-        .await
-        .expect("written");
+    next_close(&mut incoming).await;
+    let mut third = connect(address).await;
+    write(&mut third, &text("OPTIONS", 3)).await;
     assert_eq!(number_of(&next_message(&mut incoming).await.0), 3);
 }
 
@@ -565,9 +544,9 @@ async fn over_tcp_what_is_not_refused_waits_and_nothing_is_lost() {
         ..Limits::default()
     };
     let (_transport, mut incoming, address) = tcp_with(limits).await;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
+    let mut phone = connect(address).await;
     let all: String = (1..=50).map(|number| text("ACK", number)).collect();
-    phone.write_all(all.as_bytes()).await.expect("written");
+    write(&mut phone, &all).await;
     for number in 1..=50 {
         assert_eq!(number_of(&next_message(&mut incoming).await.0), number);
     }
@@ -581,11 +560,7 @@ async fn dropping_it_closes_every_socket() {
     ];
     let (transport, mut incoming) = bind(&listen, Limits::default()).await;
     let address = transport.listening()[1].address;
-    let mut phone = TcpStream::connect(address).await.expect("connected");
-    phone
-        .write_all(text("OPTIONS", 1).as_bytes())
-        .await
-        .expect("written");
+    let mut phone = phone(address).await;
     next_message(&mut incoming).await;
     drop(transport);
     assert_closed(&mut phone).await;
