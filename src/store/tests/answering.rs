@@ -2,10 +2,16 @@
 
 use std::sync::mpsc::channel;
 
-use sqlx::Connection;
-
 use super::sample::{conversation, item};
-use super::{Files, connect, number, runtime};
+use super::{Files, Lock, number};
+use crate::store::Store;
+
+/// Waits for the answer to who asks now.
+fn until_answered(store: &Store) {
+    let (answer, answered) = channel();
+    assert!(store.then_applied(move || answer.send(()).unwrap()));
+    answered.recv().unwrap();
+}
 
 #[test]
 fn what_was_kept_before_can_be_read_when_the_answer_comes() {
@@ -13,9 +19,7 @@ fn what_was_kept_before_can_be_read_when_the_answer_comes() {
     let store = files.open();
     for n in 1..=50 {
         assert!(store.keep(item(conversation(n))));
-        let (answer, answered) = channel();
-        assert!(store.then_applied(move || answer.send(()).unwrap()));
-        answered.recv().unwrap();
+        until_answered(&store);
         let rows = number(&files.database(), "SELECT COUNT(*) FROM conversations");
         assert_eq!(rows, i64::try_from(n).unwrap());
     }
@@ -66,33 +70,23 @@ fn news_can_be_read_when_it_is_told_and_keeps_its_order_with_answers() {
 fn nothing_to_wait_for_is_answered_too() {
     let mut files = Files::new();
     let store = files.open();
-    let (answer, answered) = channel();
-    assert!(store.then_applied(move || answer.send(()).unwrap()));
-    answered.recv().unwrap();
+    until_answered(&store);
 }
 
 #[test]
 fn a_locked_database_holds_up_no_answer_for_ever_and_the_rows_follow() {
     let mut files = Files::new();
     let store = files.open();
-    let runtime = runtime();
-    let mut other = runtime.block_on(connect(&files.database()));
-    let lock = runtime
-        .block_on(other.begin_with("BEGIN EXCLUSIVE"))
-        .unwrap();
+    let lock = Lock::on(&files.database());
     store.keep(item(conversation(1)));
-    let (answer, answered) = channel();
-    assert!(store.then_applied(move || answer.send(()).unwrap()));
-    answered.recv().unwrap();
-    let complaint = files.complaints.as_ref().unwrap().recv().unwrap();
+    until_answered(&store);
+    let complaint = files.next_complaint();
     assert!(
         complaint.contains("answers are given before they can be read"),
         "{complaint}"
     );
-    runtime.block_on(lock.rollback()).unwrap();
-    let (answer, answered) = channel();
-    assert!(store.then_applied(move || answer.send(()).unwrap()));
-    answered.recv().unwrap();
+    lock.release();
+    until_answered(&store);
     drop(store);
     assert_eq!(
         number(&files.database(), "SELECT COUNT(*) FROM conversations"),

@@ -56,6 +56,34 @@ impl Files {
         })
         .unwrap()
     }
+
+    /// What the store that was opened last complains of next.
+    fn next_complaint(&self) -> String {
+        self.complaints.as_ref().unwrap().recv().unwrap()
+    }
+}
+
+/// Somebody else's hold on the database, in which nothing can be written meanwhile.
+struct Lock {
+    runtime: Runtime,
+    connection: SqliteConnection,
+}
+
+impl Lock {
+    fn on(database: &Path) -> Lock {
+        let runtime = runtime();
+        let mut connection = runtime.block_on(connect(database));
+        let begin = sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection);
+        runtime.block_on(begin).unwrap();
+        Lock {
+            runtime,
+            connection,
+        }
+    }
+
+    fn release(self) {
+        self.runtime.block_on(self.connection.close()).unwrap();
+    }
 }
 
 fn runtime() -> Runtime {
@@ -186,11 +214,7 @@ fn a_call_is_found_by_the_beginning_of_its_identifier_or_of_its_voicemails() {
 fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
     let mut files = Files::new();
     let store = files.open();
-    let runtime = runtime();
-    let mut other = runtime.block_on(connect(&files.database()));
-    let lock = runtime
-        .block_on(other.begin_with("BEGIN EXCLUSIVE"))
-        .unwrap();
+    let lock = Lock::on(&files.database());
     // More than travels in memory, so that the rest is read from the journal.
     let calls = 6_000u64;
     for number in 0..calls {
@@ -198,13 +222,13 @@ fn while_the_database_is_locked_records_wait_and_each_arrives_once() {
         record.id = CallId(uuid::Uuid::from_u128(u128::from(number) + 1));
         assert!(store.keep(Record::Call(record)));
     }
-    let complaint = files.complaints.as_ref().unwrap().recv().unwrap();
+    let complaint = files.next_complaint();
     assert!(
         complaint.contains("records wait in the journal"),
         "{complaint}"
     );
-    runtime.block_on(lock.rollback()).unwrap();
-    let relief = files.complaints.as_ref().unwrap().recv().unwrap();
+    lock.release();
+    let relief = files.next_complaint();
     assert_eq!(relief, "the database can be written again");
     drop(store);
     assert_eq!(

@@ -28,6 +28,15 @@ fn name(snapshot: &mut Snapshot, name: &str, file: PathBuf) {
     snapshot.prompt_files.named.insert(name.into(), file);
 }
 
+/// A library with one prompt, `a`, which was `tone.mp3`.
+fn with_a(snapshot: &Snapshot) -> Library<'_> {
+    let library = Library::open(snapshot);
+    library
+        .add("a", &fixture("tone.mp3"), Existing::Keep)
+        .unwrap();
+    library
+}
+
 fn files(directory: &Path) -> Vec<String> {
     let mut files = Vec::new();
     for directory in [directory.to_owned(), directory.join(ORIGINALS)] {
@@ -71,10 +80,7 @@ fn an_upload_is_kept_with_its_original_and_can_be_heard() {
 fn a_prompt_that_is_there_is_replaced_only_when_asked() {
     let directory = tempfile::tempdir().unwrap();
     let snapshot = snapshot(directory.path());
-    let library = Library::open(&snapshot);
-    library
-        .add("a", &fixture("tone.mp3"), Existing::Keep)
-        .unwrap();
+    let library = with_a(&snapshot);
     let other = fixture("tone.flac");
     let error = library.add("a", &other, Existing::Keep).unwrap_err();
     assert_eq!((error.status(), error.code()), (409, "exists"));
@@ -88,10 +94,7 @@ fn a_prompt_that_is_there_is_replaced_only_when_asked() {
 fn what_is_kept_beside_a_prompt_is_not_believed_of_another() {
     let directory = tempfile::tempdir().unwrap();
     let snapshot = snapshot(directory.path());
-    let library = Library::open(&snapshot);
-    library
-        .add("a", &fixture("tone.mp3"), Existing::Keep)
-        .unwrap();
+    let library = with_a(&snapshot);
     // Somebody copies another file there by hand.
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/closed.wav");
     fs::copy(shipped, directory.path().join("a.wav")).unwrap();
