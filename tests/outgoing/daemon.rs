@@ -31,7 +31,10 @@ struct House {
 }
 
 impl House {
-    fn new(agent: &str, webhook: &str) -> House {
+    /// One whose chats are a program's first, and whose events a receiver is told of.
+    fn new(program: &Node, receiver: &Node) -> House {
+        let agent = program.url("/v1/chat/completions");
+        let webhook = receiver.url("/events");
         let directory = tempfile::tempdir().unwrap();
         let place = Place::take();
         let config = format!(
@@ -107,6 +110,14 @@ then = [{{ users = ["anna"] }}]
         );
         Page(connect_async(url).await.unwrap().0)
     }
+
+    /// The page of somebody new, who may write, and the secret that makes them known again.
+    async fn visitor(&self) -> (Page, Value) {
+        let mut page = self.page().await;
+        let welcome = page.hello(&Value::Null).await;
+        page.hear("ready").await;
+        (page, welcome["visitor"].clone())
+    }
 }
 
 /// A visitor's page.
@@ -132,6 +143,13 @@ impl Page {
                 _ => {}
             }
         }
+    }
+
+    /// Begins as that visitor, or as somebody new; what the page is welcomed with.
+    async fn hello(&mut self, visitor: &Value) -> Value {
+        self.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
+            .await;
+        self.hear("welcome").await
     }
 
     /// The next message that is not the visitor's own.
@@ -169,6 +187,12 @@ fn event(receiver: &mut Node, fits: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// Whether a conversation is no longer the program's.
+fn is_handed_over(event: &Value) -> bool {
+    event["type"] == "conversation.assigned"
+        && event["data"]["before"] == json!({ "customer-agent": "robo" })
+}
+
 /// The next events of two kinds: deliveries may overtake each other.
 fn both(
     receiver: &mut Node,
@@ -193,14 +217,9 @@ fn both(
 fn a_visitor_talks_with_a_program_and_then_with_people_and_a_webhook_hears_of_it() {
     let mut program = Node::start("chat_completions.mjs", TOKEN);
     let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
-    let house = House::new(
-        &program.url("/v1/chat/completions"),
-        &receiver.url("/events"),
-    );
+    let house = House::new(&program, &receiver);
     runtime().block_on(async {
-        let mut page = house.page().await;
-        page.say(json!({ "type": "hello", "version": 1 })).await;
-        page.hear("ready").await;
+        let (mut page, _) = house.visitor().await;
         page.send("1", "Where is my parcel?").await;
         let answer = page.answer().await;
         assert_eq!(answer["from"], "program");
@@ -209,10 +228,7 @@ fn a_visitor_talks_with_a_program_and_then_with_people_and_a_webhook_hears_of_it
         assert_eq!(program.request()["wrong"], Value::Null);
 
         page.send("2", "I want to talk to a person").await;
-        let handed = event(&mut receiver, |event| {
-            event["type"] == "conversation.assigned"
-                && event["data"]["before"] == json!({ "customer-agent": "robo" })
-        });
+        let handed = event(&mut receiver, is_handed_over);
         let assignee = &handed["data"]["conversation"]["assignee"];
         assert_ne!(assignee, &json!({ "customer-agent": "robo" }), "{handed}");
         // Nobody is asked about what is said from here on.
@@ -229,14 +245,9 @@ fn a_program_that_is_broken_leaves_the_visitor_to_people() {
     let mut program = Node::start("chat_completions.mjs", TOKEN);
     program.answer(&json!({ "status": 500 }));
     let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
-    let house = House::new(
-        &program.url("/v1/chat/completions"),
-        &receiver.url("/events"),
-    );
+    let house = House::new(&program, &receiver);
     runtime().block_on(async {
-        let mut page = house.page().await;
-        page.say(json!({ "type": "hello", "version": 1 })).await;
-        page.hear("ready").await;
+        let (mut page, _) = house.visitor().await;
         page.send("1", "Hello?").await;
         let is_told = |event: &Value| {
             event["data"]["message"]["kind"] == "event"
@@ -244,11 +255,7 @@ fn a_program_that_is_broken_leaves_the_visitor_to_people() {
                     .as_str()
                     .is_some_and(|text| text.contains("is broken (500)"))
         };
-        let is_handed = |event: &Value| {
-            event["type"] == "conversation.assigned"
-                && event["data"]["before"] == json!({ "customer-agent": "robo" })
-        };
-        let (told, handed) = both(&mut receiver, is_told, is_handed);
+        let (told, handed) = both(&mut receiver, is_told, is_handed_over);
         assert_eq!(
             told["data"]["message"]["author"],
             json!({ "customer-agent": "robo" })
@@ -263,15 +270,9 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
     program.answer(&json!({ "hang": true }));
     let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
     receiver.answer(&json!({ "status": 503, "always": true }));
-    let mut house = House::new(
-        &program.url("/v1/chat/completions"),
-        &receiver.url("/events"),
-    );
+    let mut house = House::new(&program, &receiver);
     runtime().block_on(async {
-        let mut page = house.page().await;
-        page.say(json!({ "type": "hello", "version": 1 })).await;
-        let welcome = page.hear("welcome").await;
-        page.hear("ready").await;
+        let (mut page, visitor) = house.visitor().await;
         page.send("1", "Hello?").await;
         program.request();
         // It was told of the beginning, and could not take it.
@@ -282,10 +283,7 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
         assert_eq!(program.request()["wrong"], Value::Null);
 
         let mut page = house.page().await;
-        let visitor = &welcome["visitor"];
-        page.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
-            .await;
-        let messages = page.hear("welcome").await["messages"].clone();
+        let messages = page.hello(&visitor).await["messages"].clone();
         let is_answer = |message: &Value| message["text"] == "You said: Hello?";
         if !messages.as_array().unwrap().iter().any(is_answer) {
             assert!(is_answer(&page.answer().await));
@@ -304,24 +302,16 @@ fn what_was_acknowledged_is_told_though_the_daemon_is_killed_in_the_same_moment(
     const TIMES: usize = 8;
     let program = Node::start("chat_completions.mjs", TOKEN);
     let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
-    let mut house = House::new(
-        &program.url("/v1/chat/completions"),
-        &receiver.url("/events"),
-    );
+    let mut house = House::new(&program, &receiver);
     runtime().block_on(async {
-        let mut page = house.page().await;
-        page.say(json!({ "type": "hello", "version": 1 })).await;
-        let visitor = page.hear("welcome").await["visitor"].clone();
-        page.hear("ready").await;
+        let (mut page, visitor) = house.visitor().await;
         for number in 0..TIMES {
             page.send(&number.to_string(), &format!("Message {number}"))
                 .await;
             house.daemon.kill();
             house.daemon.start();
             page = house.page().await;
-            page.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
-                .await;
-            page.hear("welcome").await;
+            page.hello(&visitor).await;
         }
     });
     // However often an event is told, it has one key.
@@ -345,10 +335,7 @@ fn what_was_acknowledged_is_told_though_the_daemon_is_killed_in_the_same_moment(
 fn an_admin_tests_a_webhook_over_the_api() {
     let program = Node::start("chat_completions.mjs", TOKEN);
     let mut receiver = Node::start("webhook_receiver.mjs", SECRET);
-    let house = House::new(
-        &program.url("/v1/chat/completions"),
-        &receiver.url("/events"),
-    );
+    let house = House::new(&program, &receiver);
     runtime().block_on(async {
         let (status, tested) = house
             .post("/api/v1/webhooks/crm/test", Some(API_TOKEN))

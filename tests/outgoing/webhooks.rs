@@ -42,6 +42,15 @@ fn hasty() -> Policy {
     }
 }
 
+/// … and what fails rests for longer than any test takes.
+fn patient() -> Policy {
+    Policy {
+        first: Duration::from_secs(1000),
+        longest: Duration::from_secs(1000),
+        ..Policy::default()
+    }
+}
+
 struct House {
     directory: tempfile::TempDir,
     door: Door,
@@ -246,13 +255,8 @@ fn one_that_never_answers_holds_up_no_other() {
 fn what_could_not_be_delivered_survives_a_restart() {
     let mut server = Node::start("webhook_receiver.mjs", SECRET);
     server.answer(&json!({ "status": 503, "always": true }));
-    let patient = Policy {
-        first: Duration::from_secs(1000),
-        longest: Duration::from_secs(1000),
-        ..Policy::default()
-    };
     let webhooks = vec![webhook("crm", &server.url("/"))];
-    let house = House::new(patient, webhooks.clone());
+    let house = House::new(patient(), webhooks.clone());
     for number in 1..=3 {
         house.door.publish(desk::created(number));
     }
@@ -261,7 +265,7 @@ fn what_could_not_be_delivered_survives_a_restart() {
     // The last events count even when the daemon ends at once.
     house.door.publish(desk::created(4));
     let house = {
-        let house = house.restart(patient, webhooks);
+        let house = house.restart(patient(), webhooks);
         server.answer(&json!({ "forget": true }));
         house
     };
@@ -334,13 +338,8 @@ fn a_dead_letter_can_be_seen_sent_again_and_deleted() {
 fn what_waits_for_a_webhook_that_was_removed_is_kept_and_can_be_sent_when_it_is_back() {
     let mut server = Node::start("webhook_receiver.mjs", SECRET);
     server.answer(&json!({ "status": 500 }));
-    let patient = Policy {
-        first: Duration::from_secs(1000),
-        longest: Duration::from_secs(1000),
-        ..Policy::default()
-    };
     let crm = webhook("crm", &server.url("/"));
-    let house = House::new(patient, vec![crm.clone()]);
+    let house = House::new(patient(), vec![crm.clone()]);
     house.door.publish(desk::created(1));
     house.hear("fails");
     house.configure(Vec::new());
@@ -402,13 +401,8 @@ fn a_test_is_sent_whatever_the_webhook_wants_to_hear() {
 fn what_waits_can_be_seen_and_all_dead_letters_sent_again() {
     let mut server = Node::start("webhook_receiver.mjs", SECRET);
     server.answer(&json!({ "status": 500, "always": true }));
-    let patient = Policy {
-        first: Duration::from_secs(1000),
-        longest: Duration::from_secs(1000),
-        ..Policy::default()
-    };
     let crm = webhook("crm", &server.url("/"));
-    let house = House::new(patient, vec![crm.clone()]);
+    let house = House::new(patient(), vec![crm.clone()]);
     for number in 1..=3 {
         house.door.publish(desk::created(number));
     }
