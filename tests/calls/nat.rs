@@ -3,20 +3,27 @@
 use crate::support::cast::{caller, registered_phone, talk};
 use crate::support::daemon::{ALWAYS_OPEN, Daemon};
 use crate::support::line::Line;
-use crate::support::namespaces::Side;
+use crate::support::namespaces::{Networks, Side};
 use crate::support::place::{Place, Who};
 use crate::support::sipp::{header, requests};
 use crate::support::sound::{Law, speech};
 use crate::support::wire::{Wire, register, sdp};
 
-#[test]
-fn a_phone_behind_a_nat_rings_and_both_hear_each_other() {
-    let (place, networks) = match Place::take_nat() {
-        Ok(made) => made,
+/// A place whose phones are at home behind a router, where this machine lets us have one.
+fn behind_a_nat() -> Option<(Place, Networks)> {
+    match Place::take_nat() {
+        Ok(made) => Some(made),
         Err(why) => {
             eprintln!("skipped: no network namespaces here, which need root: {why}");
-            return;
+            None
         }
+    }
+}
+
+#[test]
+fn a_phone_behind_a_nat_rings_and_both_hear_each_other() {
+    let Some((place, networks)) = behind_a_nat() else {
+        return;
     };
     let place = &place;
     let (outside, home) = (Side::Outside, Side::Home);
@@ -47,12 +54,8 @@ fn a_phone_behind_a_nat_rings_and_both_hear_each_other() {
 
 #[test]
 fn a_phone_behind_a_nat_stays_reachable_by_questions_that_keep_its_way_open() {
-    let (place, networks) = match Place::take_nat() {
-        Ok(made) => made,
-        Err(why) => {
-            eprintln!("skipped: no network namespaces here, which need root: {why}");
-            return;
-        }
+    let Some((place, networks)) = behind_a_nat() else {
+        return;
     };
     let place = &place;
     let (outside, home) = (Side::Outside, Side::Home);

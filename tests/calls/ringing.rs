@@ -1,11 +1,12 @@
 //! Who rings, and until when.
 
-use crate::support::cast::{caller, calling, phone, register, registered_phone, talk};
-use crate::support::daemon::{ALWAYS_OPEN, Daemon, prompt};
+use crate::support::cast::{
+    caller, calling, hears_prompt, phone, register, registered_phone, talk,
+};
+use crate::support::daemon::{ALWAYS_OPEN, Daemon};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
 use crate::support::sipp::{header, requests};
-use crate::support::sound::assert_same;
 
 /// What a phone is told when another one has answered.
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -57,13 +58,7 @@ fn declined_on_one_phone_the_others_of_that_user_stop_and_the_caller_hears_the_p
     let at_home = home.finish();
     assert_eq!(requests(&at_home, false, "CANCEL").len(), 1);
     carrier.wait_for("answered");
-    let expected = prompt("unanswered");
-    caller_line.wait_for(expected.len());
-    assert_same(
-        "the caller",
-        &caller_line.heard()[..expected.len()],
-        &expected,
-    );
+    hears_prompt(&caller_line, "unanswered");
     carrier.cue();
     carrier.finish();
     let calls = daemon.wait_for_calls(1);
@@ -213,9 +208,7 @@ fn two_phones_ring_one_after_the_other_for_70_seconds_and_the_caller_stays() {
     bjorn.wait_for("ringing");
     bjorn.finish();
     carrier.wait_for("answered");
-    let expected = prompt("unanswered");
-    line.wait_for(expected.len());
-    assert_same("the caller", &line.heard()[..expected.len()], &expected);
+    hears_prompt(&line, "unanswered");
     carrier.cue();
     let messages = carrier.finish();
     let told = messages

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::daemon::{NUMBER, password};
+use super::daemon::{NUMBER, password, prompt};
 use super::line::Line;
 use super::place::{Place, Who};
 use super::sipp::{Scenario, Sipp, requests};
@@ -106,6 +106,14 @@ impl Conversation {
         assert_eq!(requests(&at_carrier, true, "BYE").len(), 1);
         assert_eq!(requests(&at_anna, false, "BYE").len(), 1);
     }
+}
+
+/// The caller's line hears this prompt, which is the first that comes.
+#[track_caller]
+pub fn hears_prompt(line: &Line, name: &str) {
+    let expected = prompt(name);
+    line.wait_for(expected.len());
+    assert_same("the caller", &line.heard()[..expected.len()], &expected);
 }
 
 /// Both say two seconds of noise of their own at once, and hear what the other said and nothing else.
