@@ -96,6 +96,13 @@ impl World {
         self.events.recv_timeout(PATIENCE).unwrap()
     }
 
+    /// Two phones that hear each other.
+    fn bridged(&mut self, a: Codec, b: Codec) -> (Phone, Phone) {
+        let (a, b) = (self.leg(a), self.leg(b));
+        self.bridge(&a, &b);
+        (a, b)
+    }
+
     fn bridge(&mut self, a: &Phone, b: &Phone) {
         self.send(MediaCommand::Bridge {
             a: a.media,
@@ -233,8 +240,7 @@ fn print_pacing(times: &[Mono]) {
 #[test]
 fn bridged_phones_hear_each_other_octet_by_octet() {
     let mut world = World::new(own_address(2));
-    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcmu, Codec::Pcmu);
     let frames = frames(50);
     assert_eq!(a.talk(&mut b, &frames), (frames.clone(), frames));
 }
@@ -242,8 +248,7 @@ fn bridged_phones_hear_each_other_octet_by_octet() {
 #[test]
 fn bridged_phones_with_different_codecs_understand_each_other() {
     let mut world = World::new(own_address(3));
-    let (mut a, mut b) = (world.leg(Codec::Pcma), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcma, Codec::Pcmu);
     let frames = frames(20);
     let (at_b, at_a) = a.talk(&mut b, &frames);
     let converted = |convert: fn(u8) -> u8| -> Vec<Vec<u8>> {
@@ -261,8 +266,7 @@ fn a_call_over_ipv6_is_heard() {
     let mut world = World::new(Ipv6Addr::LOCALHOST.into());
     // There is one such address only: a pair of ports of our own, below those the system gives out.
     world.opened = u64::from(std::process::id() % 1_300);
-    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcmu, Codec::Pcmu);
     let frames = frames(5);
     assert_eq!(a.talk(&mut b, &frames), (frames.clone(), frames));
 }
@@ -270,8 +274,7 @@ fn a_call_over_ipv6_is_heard() {
 #[test]
 fn a_stranger_is_not_heard_and_is_counted() {
     let mut world = World::new(own_address(4));
-    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcmu, Codec::Pcmu);
     let frames = frames(3);
     a.talk(&mut b, &frames);
     let stranger = UdpSocket::bind((own_address(5), 0)).unwrap();
@@ -299,8 +302,7 @@ fn a_stranger_is_not_heard_and_is_counted() {
 #[test]
 fn a_phone_that_moves_is_heard_from_its_new_place_after_its_sdp() {
     let mut world = World::new(own_address(6));
-    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcmu, Codec::Pcmu);
     let frames = frames(3);
     a.talk(&mut b, &frames);
     let old = std::mem::replace(&mut a.socket, UdpSocket::bind((world.address, 0)).unwrap());
@@ -314,8 +316,7 @@ fn a_phone_that_moves_is_heard_from_its_new_place_after_its_sdp() {
 #[test]
 fn a_closed_leg_gives_its_ports_back() {
     let mut world = World::new(own_address(7));
-    let (mut a, mut b) = (world.leg(Codec::Pcmu), world.leg(Codec::Pcmu));
-    world.bridge(&a, &b);
+    let (mut a, mut b) = world.bridged(Codec::Pcmu, Codec::Pcmu);
     a.talk(&mut b, &frames(2));
     assert!(UdpSocket::bind(a.leg).is_err());
     world.send(MediaCommand::Close { media: a.media });

@@ -74,11 +74,13 @@ fn call(network: &mut Network) -> ClientKey {
     key
 }
 
+/// How many transactions the caller and the called side still have.
+fn kept(network: &mut Network) -> (usize, usize) {
+    (network.layer(Caller).len(), network.layer(Called).len())
+}
+
 fn assert_empty(network: &mut Network) {
-    assert_eq!(
-        (network.layer(Caller).len(), network.layer(Called).len()),
-        (0, 0)
-    );
+    assert_eq!(kept(network), (0, 0));
 }
 
 mod timers_to_the_millisecond {
@@ -173,10 +175,7 @@ mod timers_to_the_millisecond {
             "timer I runs from the ACK's arrival"
         );
         network.run_for(Duration::from_millis(1));
-        assert_eq!(
-            (network.layer(Caller).len(), network.layer(Called).len()),
-            (1, 0)
-        );
+        assert_eq!(kept(&mut network), (1, 0));
         network.run_out();
         assert_eq!(
             network.now,
@@ -195,16 +194,9 @@ mod timers_to_the_millisecond {
             respond(&mut network, 200);
             let accepted = network.now;
             network.run_for(Duration::from_millis(31_999));
-            assert_eq!(
-                (network.layer(Caller).len(), network.layer(Called).len()),
-                (1, 1)
-            );
+            assert_eq!(kept(&mut network), (1, 1));
             network.run_for(Duration::from_millis(1));
-            assert_eq!(
-                (network.layer(Caller).len(), network.layer(Called).len()),
-                (1, 0),
-                "L"
-            );
+            assert_eq!(kept(&mut network), (1, 0), "L");
             network.run_out();
             assert_eq!(network.now, accepted + DELAY + 32 * SECOND, "M");
             assert_eq!(
@@ -224,11 +216,7 @@ mod timers_to_the_millisecond {
         respond(&mut network, 200);
         let answered = network.now;
         network.run_for(DELAY + 5 * SECOND);
-        assert_eq!(
-            (network.layer(Caller).len(), network.layer(Called).len()),
-            (0, 1),
-            "K"
-        );
+        assert_eq!(kept(&mut network), (0, 1), "K");
         network.run_out();
         assert_eq!(network.now, answered + 32 * SECOND, "J");
         assert_empty(&mut network);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::peer::{PEER, PeerDialog};
-use super::steps::{called, part};
+use super::steps::{answers_in_the_ack, called, part};
 use super::world::{ANNA, BJORN, World, answer, is_request, leg, offer};
 use crate::core::snapshot::Protocol;
 use crate::sip::message::{Method, Request};
@@ -190,12 +190,7 @@ fn an_invite_without_an_offer_gets_ours_and_answers_in_the_ack() {
     let ok = world.peer_gets_response(200, "INVITE");
     assert_eq!(ok.body, offer().bytes);
     dialog.learn(&ok);
-    let ack = dialog.ack(1).with_body("application/sdp", "v=0 in ack");
-    world.peer_sends(ANNA, ack);
-    let event = world.next(ANNA);
-    let Event::Acknowledged { body, .. } = event else {
-        panic!("{event:?}")
-    };
+    let body = answers_in_the_ack(&mut world, &dialog, 1, "v=0 in ack");
     assert_eq!(body, Some(Body::sdp("v=0 in ack")));
     part(world, dialog);
 }

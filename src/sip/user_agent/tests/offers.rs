@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::peer::{PeerDialog, accept, reply};
-use super::steps::{answered, called, part};
+use super::steps::{answered, answers_in_the_ack, called, part};
 use super::world::{ANNA, BJORN, World, is_request, leg, offer};
 use crate::sip::message::{Method, Request};
 use crate::sip::user_agent::{Body, EndReason, Event};
@@ -222,12 +222,7 @@ fn a_reinvite_without_an_offer_gets_ours_and_answers_in_the_ack() {
     let crossing = with_offer(&mut dialog, Method::Update);
     world.peer_sends(ANNA, crossing);
     world.peer_gets_response(491, "UPDATE");
-    let ack = dialog.ack(2).with_body("application/sdp", "v=0 in ack");
-    world.peer_sends(ANNA, ack);
-    let event = world.next(ANNA);
-    let Event::Acknowledged { body, .. } = event else {
-        panic!("{event:?}")
-    };
+    let body = answers_in_the_ack(&mut world, &dialog, 2, "v=0 in ack");
     assert_eq!(body, Some(Body::sdp("v=0 in ack")));
     part(world, dialog);
 }

@@ -3,7 +3,7 @@
 use super::peer::{PEER, PeerDialog, accept, reply};
 use super::world::{ANNA, World, leg};
 use crate::sip::message::{Method, Request};
-use crate::sip::user_agent::{EndReason, Event};
+use crate::sip::user_agent::{Body, EndReason, Event};
 
 impl World {
     /// Anna calls the peer, who gets this INVITE.
@@ -65,6 +65,22 @@ pub fn answered(world: &mut World) -> PeerDialog {
     world.peer_sends(ANNA, dialog.ack(1));
     world.wait(ANNA, "Acknowledged");
     dialog
+}
+
+/// The peer acknowledges the 200 to its INVITE of that CSeq with an answer; what Anna hears of it.
+pub fn answers_in_the_ack(
+    world: &mut World,
+    dialog: &PeerDialog,
+    cseq: u32,
+    answer: &'static str,
+) -> Option<Body> {
+    let ack = dialog.ack(cseq).with_body("application/sdp", answer);
+    world.peer_sends(ANNA, ack);
+    let event = world.next(ANNA);
+    let Event::Acknowledged { body, .. } = event else {
+        panic!("{event:?}")
+    };
+    body
 }
 
 /// The peer says BYE, and nothing is left.
