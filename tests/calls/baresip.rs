@@ -3,21 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::daemon::{Daemon, NUMBER, password};
+use crate::support::daemon::{Daemon, NUMBER, always_open, password};
 use crate::support::place::{Place, Who};
 use crate::support::sound::{Law, decoded, read_wav, speech, write_wav};
 use crate::support::wait;
-
-/// One channel without hours: Anna rings.
-const ANNA_RINGS: &str = r#"
-[[channel]]
-name = "main-line"
-inbox = "customers"
-numbers = ["+4722334455"]
-[channel.working_hours]
-users = ["anna"]
-voicemail = "unanswered"
-"#;
 
 /// Samples in a packet.
 const FRAME: usize = 160;
@@ -148,7 +137,7 @@ fn assert_heard(who: &str, heard: &[i16], said: &[i16]) {
 #[test]
 fn baresip_registers_answers_and_places_a_call_and_both_hear_each_other() {
     let place = Place::take();
-    let daemon = Daemon::start(&place, ANNA_RINGS);
+    let daemon = Daemon::start(&place, &always_open("users = [\"anna\"]"));
     let anna = Baresip::start(&place, Who::Anna, "anna", 31, ";answermode=auto", &[]);
     daemon.wait_for("anna: phone at");
     let dial = format!("/dial sip:{NUMBER}@{}", place.sip(Who::Ringdesk));

@@ -1,7 +1,7 @@
 //! The program is reloaded, stopped, started and killed while calls run.
 
 use crate::support::cast::{Conversation, caller, calling, register, registered_phone, talk};
-use crate::support::daemon::{ALWAYS_OPEN, Daemon, prompt};
+use crate::support::daemon::{ALWAYS_OPEN, Daemon, always_open, prompt};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
 use crate::support::sound::{FRAME, Law, decoded, read_wav, speech};
@@ -13,7 +13,7 @@ fn a_reload_counts_for_the_next_call_and_leaves_the_running_one_alone() {
     let daemon = Daemon::start(&place, ALWAYS_OPEN);
     let mut first = Conversation::begin(&place);
 
-    let only_bjorn = ALWAYS_OPEN.replace("teams = [\"support\"]", "users = [\"bjorn\"]");
+    let only_bjorn = always_open("users = [\"bjorn\"]");
     place.write("config/channels.toml", only_bjorn);
     daemon.signal("HUP");
     daemon.wait_for("configuration 2 is in force");
@@ -43,7 +43,7 @@ fn a_refused_reload_changes_nothing() {
     let daemon = Daemon::start(&place, ALWAYS_OPEN);
     register(&place, Who::Anna);
 
-    let wrong = ALWAYS_OPEN.replace("teams = [\"support\"]", "users = [\"bjorn\", \"nobody\"]");
+    let wrong = always_open("users = [\"bjorn\", \"nobody\"]");
     place.write("config/channels.toml", wrong);
     daemon.signal("HUP");
     daemon.wait_for("the configuration was not reloaded, 1 stays in force");

@@ -3,7 +3,7 @@
 use crate::support::cast::{
     caller, calling, hears_prompt, phone, register, registered_phone, talk,
 };
-use crate::support::daemon::{ALWAYS_OPEN, Daemon};
+use crate::support::daemon::{ALWAYS_OPEN, Daemon, always_open};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
 use crate::support::sipp::{header, requests};
@@ -191,8 +191,7 @@ fn a_second_caller_waits_while_all_ring_and_gets_the_first_who_becomes_free() {
 #[test]
 fn two_phones_ring_one_after_the_other_for_70_seconds_and_the_caller_stays() {
     let place = Place::take();
-    let channel = ALWAYS_OPEN.replace(
-        "teams = [\"support\"]",
+    let channel = always_open(
         "teams = [\"support\"]\nstrategy = \"sequential\"\nring_each = 35\nring_seconds = 80",
     );
     let daemon = Daemon::start(&place, &channel);

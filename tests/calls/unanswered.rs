@@ -3,29 +3,18 @@
 use ringdesk::media::tone;
 
 use crate::support::cast::{caller, registered_phone};
-use crate::support::daemon::{Daemon, prompt};
+use crate::support::daemon::{Daemon, always_open, prompt};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
 use crate::support::recorded::assert_recorded;
 use crate::support::sipp::{header, requests};
 use crate::support::sound::{Law, assert_same, read_wav, speech};
 
-/// One channel without hours: the team rings for a second.
-const RINGS_SHORTLY: &str = r#"
-[[channel]]
-name = "main-line"
-inbox = "customers"
-numbers = ["+4722334455"]
-[channel.working_hours]
-teams = ["support"]
-ring_seconds = 1
-voicemail = "unanswered"
-"#;
-
 #[test]
 fn nobody_answers_so_the_caller_hears_the_prompt_and_leaves_a_voicemail() {
     let place = Place::take();
-    let daemon = Daemon::start(&place, RINGS_SHORTLY);
+    let for_a_second = always_open("teams = [\"support\"]\nring_seconds = 1");
+    let daemon = Daemon::start(&place, &for_a_second);
     let mut line = Line::open(place.ip(Who::Carrier));
     let anna_line = Line::open(place.ip(Who::Anna));
     let anna = registered_phone(&place, Who::Anna, "phone_rings", &anna_line);

@@ -108,19 +108,7 @@ impl House {
 
     /// Somebody calls, speaks, and hangs up after five seconds.
     pub fn leave_voicemail(&self, number: &str) {
-        let words = self.path("caller.wav");
-        let words = words.to_str().unwrap();
-        let arguments = [
-            "call",
-            "--number",
-            number,
-            "--play",
-            words,
-            "--seconds",
-            "5",
-        ];
-        let output = self.ringdesk(&arguments);
-        assert!(output.status.success(), "{output:?}");
+        self.daemon.call(number, &self.path("caller.wav"), "5");
     }
 
     /// Somebody fills in the form of that name; the conversation that came of it, as an admin reads

@@ -97,16 +97,7 @@ working_hours = {{ voicemail = "brief" }}
     /// Calls from outside, speaks, and hangs up that many seconds after the answer.
     pub fn call(&self, seconds: &str) {
         let words = self.path("caller.wav");
-        let words = words.to_str().unwrap();
-        self.told(&[
-            "call",
-            "--number",
-            "+4722334455",
-            "--play",
-            words,
-            "--seconds",
-            seconds,
-        ]);
+        self.daemon.call("+4722334455", &words, seconds);
     }
 
     /// The voicemails as JSON.

@@ -87,6 +87,23 @@ impl Daemon {
         self.command(arguments).output().unwrap()
     }
 
+    /// Somebody calls that number from outside, says what is in the file, and hangs up that many
+    /// seconds after the answer.
+    pub fn call(&self, number: &str, words: &Path, seconds: &str) {
+        let words = words.to_str().unwrap();
+        let arguments = [
+            "call",
+            "--number",
+            number,
+            "--play",
+            words,
+            "--seconds",
+            seconds,
+        ];
+        let output = self.run(&arguments);
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// What it has said so far, since its first start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()

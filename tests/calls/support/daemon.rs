@@ -86,6 +86,11 @@ teams = ["support"]
 voicemail = "unanswered"
 "#;
 
+/// The same with other lines on who rings, and how.
+pub fn always_open(who_rings: &str) -> String {
+    ALWAYS_OPEN.replace("teams = [\"support\"]", who_rings)
+}
+
 /// What the phones of `user` register with.
 pub fn password(user: &str) -> String {
     format!("secret-of-{user}")
