@@ -12,7 +12,7 @@ use crate::core::id::{ConversationId, DecisionId};
 use crate::core::record::{DecisionRecord, Record};
 use crate::core::routing::{Attempt, Outcome, Presence, UnassignedReason, route};
 use crate::core::sample;
-use crate::core::snapshot::{Kind, PerKind, Snapshot, Strategy, WhenAway};
+use crate::core::snapshot::{Channel, Kind, PerKind, Snapshot, Strategy, WhenAway};
 use crate::core::time::Now;
 use crate::engine::{Inbox, Input};
 
@@ -28,6 +28,33 @@ pub fn four_kinds() -> Snapshot {
         sample::message_channel(Kind::Chat, "chat", vec![all]),
     ];
     sample::snapshot(people(&USERS), vec![], channels)
+}
+
+fn change_channels(snapshot: &mut Snapshot, change: impl Fn(&mut Channel)) {
+    let channels = snapshot.channels.iter().cloned().map(|mut channel| {
+        change(&mut channel);
+        channel
+    });
+    snapshot.channels = channels.collect();
+}
+
+/// The same where a minute is given to answer.
+fn within_a_minute() -> Snapshot {
+    let mut snapshot = four_kinds();
+    change_channels(&mut snapshot, |channel| {
+        channel.working_hours.answer_within = Some(seconds(60));
+    });
+    snapshot
+}
+
+/// A mail comes while nobody else is there.
+fn a_mail_for_anna(snapshot: Snapshot) -> (World, ConversationId) {
+    let mut world = World::new(snapshot);
+    for user in ["bjorn", "carl", "dora"] {
+        world.says(user, Presence::Away);
+    }
+    let id = world.arrives("mail", "kari").id;
+    (world, id)
 }
 
 pub fn arrival(channel: &str, from: &str) -> Arrival {
@@ -239,17 +266,7 @@ fn whoever_becomes_available_gets_what_waits_the_oldest_first() {
 
 #[test]
 fn one_that_nobody_else_may_take_stays_with_its_assignee_until_somebody_comes() {
-    let mut snapshot = four_kinds();
-    let channels = snapshot.channels.iter().cloned().map(|mut channel| {
-        channel.working_hours.answer_within = Some(seconds(60));
-        channel
-    });
-    snapshot.channels = channels.collect();
-    let mut world = World::new(snapshot);
-    for user in ["bjorn", "carl", "dora"] {
-        world.says(user, Presence::Away);
-    }
-    let id = world.arrives("mail", "kari").id;
+    let (mut world, id) = a_mail_for_anna(within_a_minute());
     world.run(seconds(61));
     assert_eq!(world.holder_of(id).as_deref(), Some("anna"));
     world.check_inbox();
@@ -287,17 +304,8 @@ fn one_that_nobody_else_may_take_stays_with_its_assignee_until_somebody_comes() 
 
 #[test]
 fn who_has_not_answered_in_time_keeps_it_over_a_restart_until_somebody_comes() {
-    let mut snapshot = four_kinds();
-    let channels = snapshot.channels.iter().cloned().map(|mut channel| {
-        channel.working_hours.answer_within = Some(seconds(60));
-        channel
-    });
-    snapshot.channels = channels.collect();
-    let mut world = World::new(snapshot.clone());
-    for user in ["bjorn", "carl", "dora"] {
-        world.says(user, Presence::Away);
-    }
-    let id = world.arrives("mail", "kari").id;
+    let snapshot = within_a_minute();
+    let (mut world, id) = a_mail_for_anna(snapshot.clone());
     world.run(seconds(61));
     let row = world.engine.conversations.conversation(id).unwrap().clone();
     let mut after = World::new(snapshot);
@@ -394,12 +402,10 @@ fn storm(seed: u8) {
         user
     });
     snapshot.users = users.collect();
-    let channels = snapshot.channels.iter().cloned().map(|mut channel| {
+    change_channels(&mut snapshot, |channel| {
         channel.working_hours.answer_within = Some(seconds(120));
         channel.when_away = WhenAway::TakeBack { grace: seconds(20) };
-        channel
     });
-    snapshot.channels = channels.collect();
     let mut world = World::seeded(snapshot, seed);
     for user in USERS {
         world.register(user);

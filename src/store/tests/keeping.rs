@@ -108,6 +108,14 @@ fn a_day() -> Vec<Record> {
     ]
 }
 
+/// A store is opened, keeps that day, and ends.
+fn keep_a_day(files: &mut Files) {
+    let store = files.open();
+    for record in a_day() {
+        assert!(store.keep(record));
+    }
+}
+
 fn audit(action: &str) -> AuditRecord {
     AuditRecord {
         at: second(1),
@@ -122,11 +130,7 @@ fn audit(action: &str) -> AuditRecord {
 #[test]
 fn what_happened_is_kept_whole_and_two_equal_entries_of_the_audit_log_are_two() {
     let mut files = Files::new();
-    let store = files.open();
-    for record in a_day() {
-        assert!(store.keep(record));
-    }
-    drop(store);
+    keep_a_day(&mut files);
     let told = dump(&files.database());
     let of = |table: &str| {
         let rows = told.iter().filter(|row| row.starts_with(table));
@@ -155,11 +159,7 @@ fn what_happened_is_kept_whole_and_two_equal_entries_of_the_audit_log_are_two() 
 #[test]
 fn the_same_journal_gives_the_same_rows_whether_applied_once_or_again() {
     let mut files = Files::new();
-    let store = files.open();
-    for record in a_day() {
-        assert!(store.keep(record));
-    }
-    drop(store);
+    keep_a_day(&mut files);
     let once = dump(&files.database());
     // As if the database had been restored from before the day.
     runtime().block_on(async {
