@@ -10,7 +10,7 @@ use crate::control;
 use crate::core::routing::words;
 use crate::core::time::Wall;
 use crate::daemon;
-use crate::engine::{CallStatus, Status, TrunkStatus, UserStatus};
+use crate::engine::{CallStatus, ServiceStatus, Status, TrunkStatus, UserStatus};
 
 /// Shows how the running daemon is: trunks, phones, calls, channels open or closed and until when.
 #[derive(Args, Debug)]
@@ -62,6 +62,7 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let (used, all) = status.ports;
     writeln!(out, "audio: {used} of {all} port pairs in use")?;
 
+    section(out, "services", &status.services, service_line)?;
     section(out, "trunks", &status.trunks, |trunk| {
         trunk_line(trunk, since)
     })?;
@@ -101,6 +102,15 @@ fn section<T>(
         writeln!(out, "  {}", plain(&line(item)))?;
     }
     Ok(())
+}
+
+fn service_line(service: &ServiceStatus) -> String {
+    let (name, detail) = (&service.name, &service.detail);
+    match (service.works, detail.is_empty()) {
+        (true, true) => format!("{name}: works"),
+        (true, false) => format!("{name}: {detail}"),
+        (false, _) => format!("{name}: does not work: {detail}"),
+    }
 }
 
 fn trunk_line(trunk: &TrunkStatus, since: impl Fn(Wall) -> String) -> String {
@@ -176,6 +186,14 @@ mod tests {
     use super::*;
     use crate::core::id::CallId;
 
+    fn service(name: &str, works: bool, detail: &str) -> ServiceStatus {
+        ServiceStatus {
+            name: name.to_owned(),
+            works,
+            detail: detail.to_owned(),
+        }
+    }
+
     #[test]
     fn an_admin_reads_how_everything_is() {
         let now = Wall::from_seconds(1_796_204_400);
@@ -246,6 +264,15 @@ mod tests {
             calls_taken: 812,
             ports: (4, 500),
             refused: vec![("198.51.101.9".to_owned(), 14, before(2_000), before(3))],
+            services: vec![
+                service("http", true, "listens on 127.0.0.1:8080"),
+                service(
+                    "mailbox of support",
+                    false,
+                    "support@imap.example.com/INBOX: the password is wrong",
+                ),
+                service("mail", true, ""),
+            ],
         };
         let mut out = Vec::new();
         print(&status, &mut out).unwrap();
@@ -254,6 +281,10 @@ mod tests {
         snapshot 41 since 06:20Z, 3 h 20 min ago
           the reload of 09:30Z was refused (2 errors: ringdesk check)
         audio: 4 of 500 port pairs in use
+        services
+          http: listens on 127.0.0.1:8080
+          mailbox of support: does not work: support@imap.example.com/INBOX: the password is wrong
+          mail: works
         trunks
           no: answers since 08:00Z, 1 h 40 min ago
           se: not reachable since 09:35Z, 5 min ago: no answer to OPTIONS

@@ -14,12 +14,22 @@ use crate::core::schedule::{Overnight, Schedule, ScheduleParts, SpecialDay, Week
 use crate::core::snapshot::{
     AgentProtocol, CallChannel, CallerFrom, CallerShown, Channel, ChannelKind, ChatChannel,
     ChatSide, ContactLookup, CustomerAgent, DigestOffer, EmailChannel, EmailSettings, FormChannel,
-    Inbox, Kind, Listed, MediaSettings, Named, NumberFrom, Peer, PerKind, Role, RoutingSettings,
-    Rule, RuleEnd, Seat, Settings, SipSettings, Snapshot, Step, StoreSettings, Strategy, Target,
-    Team, TieBreak, Trunk, User, WhenAway,
+    HttpSettings, Inbox, Kind, Listed, MediaSettings, Named, NumberFrom, Peer, PerKind, Role,
+    RoutingSettings, Rule, RuleEnd, Seat, Settings, SipSettings, Snapshot, Step, StoreSettings,
+    Strategy, Target, Team, TieBreak, Trunk, User, WhenAway,
 };
 use crate::core::time::{Mono, Now, Wall};
 use crate::core::zone::{YearlyChange, Zone};
+
+/// HTTP on any port, as browsers reach it at this address.
+pub fn http(public_url: &str) -> HttpSettings {
+    HttpSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public_url: public_url.to_owned(),
+        trusted_proxies: Vec::new(),
+        session: Duration::from_secs(3600),
+    }
+}
 
 /// Every strategy.
 pub const STRATEGIES: [Strategy; 7] = [

@@ -14,7 +14,9 @@ use crate::core::letter::{Letter, Progress, Report};
 use crate::core::name::ChannelName;
 use crate::core::record::EventRecord;
 use crate::core::snapshot::{SmtpSettings, Snapshot};
+use crate::core::time::Wall;
 use crate::email::{Email, Found, Records, Surroundings, Trust};
+use crate::engine::ServiceStatus;
 use crate::http::Condition;
 use crate::inbox::Door;
 use crate::notify::{Mailer, Retry, Sending};
@@ -134,42 +136,65 @@ impl Mail {
         ended
     }
 
-    /// How email stands, for those who watch the daemon. Names and reasons of servers are in the log
-    /// alone, since anybody may ask.
-    pub(super) fn conditions(&self) -> impl Fn() -> Vec<Condition> + Send + Sync + 'static {
+    /// How email stands, for the admin on the machine.
+    pub(super) fn services(&self) -> impl Fn() -> Vec<ServiceStatus> + Send + Sync + 'static {
         let states = self.email.states().clone();
         let posts = Arc::clone(&self.posts);
         move || {
-            let mut conditions: Vec<Condition> = Vec::new();
+            let mut services = Vec::new();
             for state in states.all() {
-                let name = match &state.channel {
-                    Some(channel) => format!("mailbox of {channel}"),
-                    None => "lmtp".to_owned(),
+                let (name, place) = match &state.channel {
+                    Some(channel) => (format!("mailbox of {channel}"), state.name),
+                    None => ("lmtp".to_owned(), "its socket".to_owned()),
                 };
-                let problem = "mail does not come in; the log says why";
-                conditions.push(condition(name, state.problem.is_none(), problem));
+                let detail = match (&state.problem, state.last_mail) {
+                    (Some(problem), _) => format!("{place}: {problem}"),
+                    (None, Some(at)) => format!("{place}, last mail {}", minute(at)),
+                    (None, None) => place,
+                };
+                services.push(ServiceStatus {
+                    name,
+                    works: state.problem.is_none(),
+                    detail,
+                });
             }
-            let problem = "mail cannot be sent and waits; the log says why";
             for (channel, works) in posts.standing() {
                 let name = match channel {
                     Some(channel) => format!("mail from {channel}"),
                     None => "mail".to_owned(),
                 };
-                conditions.push(condition(name, works, problem));
+                let detail = if works {
+                    ""
+                } else {
+                    "it cannot be sent, and waits"
+                };
+                services.push(ServiceStatus {
+                    name,
+                    works,
+                    detail: detail.to_owned(),
+                });
             }
-            conditions
+            services
         }
     }
 }
 
-fn condition(name: String, ok: bool, problem: &str) -> Condition {
+/// `2026-12-02 09:40Z`
+fn minute(at: Wall) -> String {
+    at.to_utc().format("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// A service, for those who watch the daemon. Names and reasons of servers are not for everybody who
+/// may ask.
+pub(super) fn condition(service: ServiceStatus) -> Condition {
+    let reason = "it does not work now: the log and `ringdesk status` say why";
     Condition {
-        name,
-        ok,
+        name: service.name,
+        ok: service.works,
         vital: false,
-        reason: match ok {
+        reason: match service.works {
             true => String::new(),
-            false => problem.to_owned(),
+            false => reason.to_owned(),
         },
     }
 }

@@ -10,6 +10,7 @@ use tracing::info;
 use super::load::change_rule;
 use crate::chat::{Archive, Chat};
 use crate::core::snapshot::Snapshot;
+use crate::engine::ServiceStatus;
 use crate::form;
 use crate::http::{self, Ask, Condition, Figures, Reloaded, Server, Services};
 use crate::inbox::Door;
@@ -62,6 +63,15 @@ pub(super) fn start(
     let server = http::start(settings.listen, services, Arc::clone(figures), others)?;
     info!("HTTP on {} ({})", server.address(), settings.public_url);
     Ok((Some(server), asks))
+}
+
+/// How HTTP is, for the admin on the machine.
+pub(super) fn status(server: &Server) -> ServiceStatus {
+    ServiceStatus {
+        name: "http".to_owned(),
+        works: true,
+        detail: format!("listens on {}", server.address()),
+    }
 }
 
 /// What was said in chats, as the store knows it.

@@ -162,16 +162,18 @@ impl Daemon {
         let (programs, webhooks) = programs::start(&door, database, &data, &events)?;
         let told = (reports, reported);
         let mail = Mail::start(&snapshot, &door, &places, &events, &mailer, told)?;
-        let conditions = Box::new(mail.conditions());
+        let services = Arc::new(mail.services());
+        let watched = Arc::clone(&services);
+        let conditions = move || watched().into_iter().map(email::condition).collect();
         let (http, asks) = http::start(
             &options.config,
             &snapshot,
             &door,
             webhooks,
             &figures,
-            conditions,
+            Box::new(conditions),
         )?;
-        let outputs = Outputs::new(
+        let mut outputs = Outputs::new(
             &snapshot,
             media,
             store,
@@ -180,6 +182,8 @@ impl Daemon {
             door,
             figures,
         )?;
+        let web = http.as_ref().map(http::status);
+        outputs.tell_of(move || web.clone().into_iter().chain(services()).collect());
         recovery::finish_recordings(&snapshot, &mut engine, &outputs);
         Ok(Daemon {
             config: options.config.clone(),
@@ -486,6 +490,10 @@ fn keep_until_restart(old: &Settings, new: &mut Settings) -> Vec<&'static str> {
     new.sip.listen.clone_from(&old.sip.listen);
     new.media.ports = old.media.ports.clone();
     new.store = old.store.clone();
+    match (&old.http, &mut new.http) {
+        (Some(old), Some(new)) => new.listen = old.listen,
+        (old, new) => new.clone_from(old),
+    }
     kept
 }
 
@@ -515,5 +523,23 @@ mod tests {
         assert_eq!(new.store, old.store);
         assert_eq!(new.media.ports, old.media.ports);
         assert_eq!(new.sip.realm, "another", "this one needs none");
+    }
+
+    #[test]
+    fn listen_that_is_set_back_needs_no_restart() {
+        let mut began = sample::snapshot(vec![], vec![], vec![]).settings;
+        began.http = Some(sample::http("https://desk.example.com"));
+        let mut changed = began.clone();
+        let elsewhere = "127.0.0.1:9".parse().unwrap();
+        changed.http.as_mut().unwrap().listen = elsewhere;
+        let told = keep_until_restart(&began, &mut changed);
+        assert_eq!(told, ["the change of [http] listen"]);
+        let mut back = began.clone();
+        assert!(keep_until_restart(&changed, &mut back).is_empty());
+
+        let mut without = began.clone();
+        without.http = None;
+        assert_eq!(keep_until_restart(&began, &mut without), told);
+        assert_eq!(without.http, began.http);
     }
 }

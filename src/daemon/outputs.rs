@@ -16,7 +16,7 @@ use crate::core::id::{EventId, RandomSource};
 use crate::core::record::{EventRecord, Notice, Record, VoicemailRecord};
 use crate::core::snapshot::{Outbound, Snapshot};
 use crate::core::time::{Mono, Wall};
-use crate::engine::{Engine, Input, Output, Status};
+use crate::engine::{Engine, Input, Output, ServiceStatus, Status};
 use crate::http::Figures;
 use crate::inbox::Door;
 use crate::media::command::MediaEvent;
@@ -31,6 +31,8 @@ use crate::webhook;
 pub(super) struct Outputs {
     transport: Option<Transport>,
     control: Option<Control>,
+    /// Services that the engine knows nothing of.
+    services: Option<Box<dyn Fn() -> Vec<ServiceStatus> + Send + Sync>>,
     media: MediaThreads,
     store: Store,
     mailer: Mailer,
@@ -67,6 +69,7 @@ impl Outputs {
         Ok(Outputs {
             transport: None,
             control: None,
+            services: None,
             media,
             store,
             mailer,
@@ -211,7 +214,20 @@ impl Outputs {
         self.questions.insert(question, answer);
     }
 
-    fn answer(&mut self, question: u64, status: Box<Status>) {
+    /// From here on, who asks how the daemon is hears of these services too.
+    pub(super) fn tell_of(
+        &mut self,
+        services: impl Fn() -> Vec<ServiceStatus> + Send + Sync + 'static,
+    ) {
+        self.services = Some(Box::new(services));
+    }
+
+    fn answer(&mut self, question: u64, mut status: Box<Status>) {
+        status.services = self
+            .services
+            .iter()
+            .flat_map(|services| services())
+            .collect();
         if let Some(answer) = self.questions.remove(&question) {
             // Whoever asked may be gone.
             let _ = answer.send(status);

@@ -45,7 +45,7 @@ use crate::sip::user_agent::{RequestId, UserAgent, UserAgentConfig};
 pub use arrival::AT_HEADER;
 pub use carry_out::local_time;
 pub use inbox::Inbox;
-pub use status::{CallStatus, Status, TrunkStatus, UserStatus};
+pub use status::{CallStatus, ServiceStatus, Status, TrunkStatus, UserStatus};
 
 use legs::Leg;
 use media::MediaUse;

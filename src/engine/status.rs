@@ -40,6 +40,21 @@ pub struct Status {
     pub ports: (usize, usize),
     /// Sources whose requests were turned away: address, how often, since when, last.
     pub refused: Vec<(String, u64, Wall, Wall)>,
+    /// Services besides SIP: the web server, mailboxes, mail that is sent. The engine knows none of
+    /// them; whoever runs it adds them.
+    #[serde(default)]
+    pub services: Vec<ServiceStatus>,
+}
+
+/// A service besides SIP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// `http`, `mailbox of support`.
+    pub name: String,
+    /// Whether it works.
+    pub works: bool,
+    /// Where it is, or why it does not work.
+    pub detail: String,
 }
 
 /// A trunk.
@@ -149,6 +164,7 @@ impl Engine {
                 .iter()
                 .map(|(ip, turned)| (ip.to_string(), turned.times, turned.since, turned.last))
                 .collect(),
+            services: Vec::new(),
         }
     }
 

@@ -388,15 +388,6 @@ mod tests {
     use crate::core::sample;
     use crate::core::snapshot::Seat;
 
-    fn settings(url: &str) -> HttpSettings {
-        HttpSettings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            public_url: url.to_owned(),
-            trusted_proxies: Vec::new(),
-            session: std::time::Duration::from_secs(3600),
-        }
-    }
-
     fn asker(user: Option<&str>, role: Role, scopes: Option<&[Scope]>) -> Asker {
         Asker {
             name: String::new(),
@@ -463,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_changes_nothing() {
-        let settings = settings("https://desk.example.com");
+        let settings = sample::http("https://desk.example.com");
         let session = Session {
             key: String::new(),
             user: "anna".into(),

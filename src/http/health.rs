@@ -121,7 +121,8 @@ async fn conditions(app: &App) -> Vec<Condition> {
         conditions.push(condition(format!("trunk {}", trunk.name), false, reason));
     }
     let refused = status.reload_refused.as_ref().map(|(at, errors)| {
-        format!("the reload at {at} was refused with {errors} errors: `ringdesk check` tells them")
+        let many = if *errors == 1 { "error" } else { "errors" };
+        format!("the reload at {at} was refused with {errors} {many}: `ringdesk check` says more")
     });
     conditions.push(condition("configuration".to_owned(), false, refused));
     conditions

@@ -1,8 +1,10 @@
 //! How often one address, one token and one user may ask.
 
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::Quota;
@@ -45,6 +47,10 @@ const WRONG_TOKENS: Rate = Rate {
 const SIGN_INS_PER_ADDRESS: (u32, Duration) = (20, Duration::from_secs(6));
 const SIGN_INS_PER_USER: (u32, Duration) = (10, Duration::from_secs(12));
 
+/// Networks that are remembered of one user: the office, the home, the phone and what changes of
+/// them.
+const FAMILIAR_NETWORKS: usize = 8;
+
 /// All of them.
 #[derive(Debug)]
 pub struct Rates {
@@ -53,6 +59,10 @@ pub struct Rates {
     wrong: KeyedRate<IpAddr>,
     sign_ins: KeyedRate<IpAddr>,
     sign_ins_of_user: KeyedRate<String>,
+    sign_ins_from_familiar: KeyedRate<(String, IpAddr)>,
+    /// Where each user has signed in from, the latest last. Those who try the user's passwords
+    /// elsewhere do not keep the user out there.
+    familiar: Mutex<HashMap<String, VecDeque<IpAddr>>>,
 }
 
 impl Default for Rates {
@@ -71,6 +81,8 @@ impl Default for Rates {
             wrong: KeyedRate::new(quota(WRONG_TOKENS), KEYS),
             sign_ins: KeyedRate::new(slow(SIGN_INS_PER_ADDRESS), KEYS),
             sign_ins_of_user: KeyedRate::new(slow(SIGN_INS_PER_USER), KEYS),
+            sign_ins_from_familiar: KeyedRate::new(slow(SIGN_INS_PER_USER), KEYS),
+            familiar: Mutex::default(),
         }
     }
 }
@@ -107,11 +119,32 @@ impl Rates {
     /// # Errors
     /// The address, or the user, has tried too often.
     pub fn sign_in(&self, address: IpAddr, user: &str) -> Result<(), HttpError> {
+        let network = ClientAddress(address).network();
         let text = "Too many people try to sign in from your address.";
-        check(&self.sign_ins, &ClientAddress(address).network(), text)?;
+        check(&self.sign_ins, &network, text)?;
         let text = "This user was tried too often.";
         let user: String = user.chars().take(LONGEST_USER).collect();
-        check(&self.sign_ins_of_user, &user, text)
+        let networks = self.familiar().get(&user).cloned();
+        match networks.is_some_and(|networks| networks.contains(&network)) {
+            true => check(&self.sign_ins_from_familiar, &(user, network), text),
+            false => check(&self.sign_ins_of_user, &user, text),
+        }
+    }
+
+    /// A user has signed in from there.
+    pub fn signed_in(&self, address: IpAddr, user: &str) {
+        let network = ClientAddress(address).network();
+        let mut familiar = self.familiar();
+        let networks = familiar.entry(user.to_owned()).or_default();
+        networks.retain(|other| *other != network);
+        networks.push_back(network);
+        if networks.len() > FAMILIAR_NETWORKS {
+            networks.pop_front();
+        }
+    }
+
+    fn familiar(&self) -> MutexGuard<'_, HashMap<String, VecDeque<IpAddr>>> {
+        self.familiar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,5 +173,33 @@ mod tests {
         let refused = rates.sign_in(address(11), "anna").unwrap_err();
         assert_eq!(refused.status().0, 429);
         rates.sign_in(address(11), "bjorn").unwrap();
+    }
+
+    #[test]
+    fn who_tries_a_users_passwords_does_not_keep_the_user_out_of_the_office() {
+        let rates = Rates::default();
+        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let office = IpAddr::from([198, 51, 100, 1]);
+        rates.sign_in(office, "anna").unwrap();
+        rates.signed_in(office, "anna");
+        for n in 0..9 {
+            rates.sign_in(address(n), "anna").unwrap();
+        }
+        assert!(rates.sign_in(address(10), "anna").is_err());
+        for _ in 0..10 {
+            rates.sign_in(office, "anna").unwrap();
+        }
+        assert!(rates.sign_in(office, "anna").is_err());
+    }
+
+    #[test]
+    fn of_the_networks_that_a_user_signs_in_from_the_latest_are_remembered() {
+        let rates = Rates::default();
+        for n in 0..=FAMILIAR_NETWORKS {
+            rates.signed_in(IpAddr::from([192, 0, 2, n as u8]), "anna");
+        }
+        let familiar = rates.familiar();
+        assert_eq!(familiar["anna"].len(), FAMILIAR_NETWORKS);
+        assert!(!familiar["anna"].contains(&IpAddr::from([192, 0, 2, 0])));
     }
 }

@@ -124,6 +124,7 @@ async fn sign_in(
         app.audit_of(&actor, address, "session.refused", &credentials.user, WRONG);
         return Err(HttpError::Unauthenticated(WRONG));
     };
+    app.rates.signed_in(address, &user.name);
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| HttpError::Broken(format!("no random numbers: {error}")))?;

@@ -244,12 +244,7 @@ async fn over_https_the_cookie_is_sent_from_other_sites_too() {
     let house = open_with(
         |_| {},
         |snapshot| {
-            snapshot.settings.http = Some(crate::core::snapshot::HttpSettings {
-                listen: "127.0.0.1:0".parse().unwrap(),
-                public_url: "https://desk.example.com".to_owned(),
-                trusted_proxies: Vec::new(),
-                session: std::time::Duration::from_secs(3600),
-            });
+            snapshot.settings.http = Some(crate::core::sample::http("https://desk.example.com"));
         },
     )
     .await;
