@@ -7,6 +7,7 @@
 mod addresses;
 mod arrival;
 mod carry_out;
+mod dial;
 mod inbox;
 mod legs;
 mod media;
