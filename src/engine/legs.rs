@@ -45,6 +45,16 @@ pub(super) struct Leg {
     pub(super) record: LegRecord,
 }
 
+impl Leg {
+    /// Which side of its call it is.
+    pub(super) fn side(&self) -> Side {
+        match self.user {
+            None => Side::Caller,
+            Some(_) => Side::Leg(self.record.id),
+        }
+    }
+}
+
 impl Engine {
     /// Cancels a leg that has not been answered.
     pub(super) fn cancel_leg(&mut self, leg: LegId, why: CancelReason, now: Now) {
@@ -208,11 +218,7 @@ impl Engine {
             Event::Offered { body, .. } => self.offered(leg, body, now),
             Event::OfferAnswered { .. } | Event::OfferRejected { .. } => {}
             Event::Pinged { alive, .. } => {
-                let side = if is_caller {
-                    Side::Caller
-                } else {
-                    Side::Leg(leg)
-                };
+                let side = entry.side();
                 self.call_event(call, call::Event::Pinged { side, alive }, now);
             }
             Event::Ended { why, .. } => self.leg_ended(leg, call, is_caller, &why, now),
@@ -322,15 +328,7 @@ impl Engine {
             Some(body) => self.late_answer(leg, &body, now),
             // Without an answer to the first offer there will never be audio.
             None if entry.answer_awaited && entry.session.agreed().is_none() => {
-                let (call, is_caller) = (entry.call, entry.user.is_none());
-                self.end_leg(leg, None, now);
-                let detail = "the ACK held no answer to our offer".to_owned();
-                let event = if is_caller {
-                    call::Event::CallerFailed { detail }
-                } else {
-                    call::Event::LegEnded { leg }
-                };
-                self.call_event(call, event, now);
+                self.break_off(leg, "the ACK held no answer to our offer".to_owned(), now);
             }
             None => entry.answer_awaited = false,
         }
@@ -350,18 +348,24 @@ impl Engine {
                 self.hold_changed(leg, agreement.direction, now);
             }
             Err(error) => {
-                let call = entry.call;
-                let is_caller = entry.user.is_none();
                 let detail = format!("the answer in ACK could not be used: {error}");
-                self.end_leg(leg, None, now);
-                let event = if is_caller {
-                    call::Event::CallerFailed { detail }
-                } else {
-                    call::Event::LegEnded { leg }
-                };
-                self.call_event(call, event, now);
+                self.break_off(leg, detail, now);
             }
         }
+    }
+
+    /// Ends a leg on which there can be no audio, and tells its call.
+    fn break_off(&mut self, leg: LegId, detail: String, now: Now) {
+        let Some(entry) = self.legs.get(&leg) else {
+            return;
+        };
+        let call = entry.call;
+        let event = match entry.user {
+            None => call::Event::CallerFailed { detail },
+            Some(_) => call::Event::LegEnded { leg },
+        };
+        self.end_leg(leg, None, now);
+        self.call_event(call, event, now);
     }
 
     /// One side wants another session: answered here, on its own leg, never carried to the other.
@@ -410,12 +414,7 @@ impl Engine {
         if std::mem::replace(&mut entry.holds, holds) == holds {
             return;
         }
-        let side = if entry.user.is_none() {
-            Side::Caller
-        } else {
-            Side::Leg(leg)
-        };
-        let call = entry.call;
+        let (call, side) = (entry.call, entry.side());
         let event = if holds {
             call::Event::Held(side)
         } else {

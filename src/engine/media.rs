@@ -174,12 +174,8 @@ impl Engine {
 
     fn side_of(&self, media: MediaId) -> Option<(CallId, Side)> {
         let used = self.media.get(&media)?;
-        let leg = used.leg?;
-        let side = match &self.legs.get(&leg)?.user {
-            None => Side::Caller,
-            Some(_) => Side::Leg(leg),
-        };
-        Some((used.call, side))
+        let leg = self.legs.get(&used.leg?)?;
+        Some((used.call, leg.side()))
     }
 
     /// Another program has the port, or the media thread gave the leg up: it has no media, so it
