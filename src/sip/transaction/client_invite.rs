@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::table::ClientOutput;
+use super::output::ClientOutput;
 use super::timers::{Retransmission, Timer, Timers, earlier};
 use crate::core::time::Mono;
 use crate::sip::flow::Flow;

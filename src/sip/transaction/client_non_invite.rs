@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::table::ClientOutput;
+use super::output::ClientOutput;
 use super::timers::{Retransmission, Timer, Timers, earlier};
 use crate::core::time::Mono;
 use crate::sip::flow::Flow;

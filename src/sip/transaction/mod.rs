@@ -7,11 +7,14 @@
 
 mod client_invite;
 mod client_non_invite;
+mod machine;
 mod matching;
 #[cfg(test)]
 mod network;
+mod output;
 mod server_invite;
 mod server_non_invite;
+mod stateless;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,9 +23,10 @@ mod via;
 
 use bytes::Bytes;
 
+pub use stateless::{RETRY_AFTER_SECONDS, overloaded};
 pub use table::{
-    CLIENT_TRANSACTIONS_MAX, RETRY_AFTER_SECONDS, SERVER_TRANSACTIONS_FOR_NEW_CALLS,
-    SERVER_TRANSACTIONS_MAX, Transactions, overloaded,
+    CLIENT_TRANSACTIONS_MAX, SERVER_TRANSACTIONS_FOR_NEW_CALLS, SERVER_TRANSACTIONS_MAX,
+    Transactions,
 };
 pub use timers::{Timer, Timers};
 pub use via::route_response;

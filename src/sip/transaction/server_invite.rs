@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::table::ServerOutput;
+use super::output::ServerOutput;
 use super::timers::{Retransmission, Timer, Timers, earlier};
 use crate::core::time::Mono;
 

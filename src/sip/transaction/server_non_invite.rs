@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::table::ServerOutput;
+use super::output::ServerOutput;
 use super::timers::{Timer, Timers};
 use crate::core::time::Mono;
 

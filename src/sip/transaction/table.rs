@@ -1,7 +1,6 @@
 //! All transactions of the daemon: matching, timers, and what needs no state machine.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,10 +8,13 @@ use bytes::Bytes;
 
 use super::client_invite::ClientInvite;
 use super::client_non_invite::ClientNonInvite;
-use super::matching::{self, ClientMatch, MAGIC_COOKIE, ServerMatch};
+use super::machine::{ClientMachine, ServerMachine};
+use super::matching::{self, ClientMatch, ServerMatch};
+use super::output::{ClientOutput, ServerOutput};
 use super::server_invite::{AckFor, ServerInvite};
 use super::server_non_invite::ServerNonInvite;
-use super::timers::{Timer, Timers};
+use super::stateless::{add_to_tag, overloaded};
+use super::timers::Timers;
 use super::via::{self, ResponseRoute};
 use super::{Action, ClientKey, ServerKey};
 use crate::core::id::RandomSource;
@@ -30,10 +32,6 @@ pub const SERVER_TRANSACTIONS_FOR_NEW_CALLS: usize = 30_000;
 
 /// Live client transactions at most; one more fails as if it could not be sent.
 pub const CLIENT_TRANSACTIONS_MAX: usize = 40_000;
-
-/// Seconds after which a request that was shed may come again: the longest that a transaction
-/// stays, within which the table empties. Never said to an INVITE, where it would silence a trunk.
-pub const RETRY_AFTER_SECONDS: u32 = 32;
 
 /// The transaction layer (RFC 3261 §17): one table for all transactions.
 pub struct Transactions {
@@ -73,11 +71,6 @@ struct Client {
     deadline: Option<Mono>,
 }
 
-enum ClientMachine {
-    Invite(ClientInvite),
-    NonInvite(ClientNonInvite),
-}
-
 struct Server {
     machine: ServerMachine,
     route: ResponseRoute,
@@ -86,25 +79,6 @@ struct Server {
     /// The tag of our To, once a response had one: the answer to a CANCEL has the same.
     to_tag: Option<Box<str>>,
     deadline: Option<Mono>,
-}
-
-enum ServerMachine {
-    Invite(ServerInvite),
-    NonInvite(ServerNonInvite),
-}
-
-/// Where a client transaction puts what it wants.
-pub(super) struct ClientOutput<'a> {
-    key: ClientKey,
-    flow: Flow,
-    is_silent: bool,
-    actions: &'a mut VecDeque<Action>,
-}
-
-/// Where a server transaction puts what it wants.
-pub(super) struct ServerOutput<'a> {
-    flow: Flow,
-    actions: &'a mut VecDeque<Action>,
 }
 
 impl Transactions {
@@ -179,7 +153,7 @@ impl Transactions {
             self.actions.push_back(Action::TransportFailed { key });
             return key;
         }
-        let branch = add_via(&mut request, flow.protocol, sent_by, random);
+        let branch = via::add(&mut request, flow.protocol, sent_by, random);
         self.start_client(key, request, branch, flow, false, now);
         key
     }
@@ -193,7 +167,7 @@ impl Transactions {
         sent_by: SocketAddr,
         random: &mut RandomSource,
     ) -> Bytes {
-        add_via(&mut ack, flow.protocol, sent_by, random);
+        via::add(&mut ack, flow.protocol, sent_by, random);
         let bytes = ack.to_bytes();
         self.actions.push_back(Action::Transmit {
             flow,
@@ -550,180 +524,9 @@ impl Transactions {
     }
 }
 
-/// The refusal of a request that is too many: 503, for an INVITE without Retry-After.
-pub fn overloaded(request: &Request) -> Response {
-    let mut response = request.response(503);
-    add_to_tag(&mut response, None);
-    if request.method != Method::Invite {
-        response.headers.push("Retry-After", RETRY_AFTER_SECONDS);
-    }
-    response
-}
-
 impl Owner {
     const FIRST: Owner = Owner::Client(ClientKey(0));
     const LAST: Owner = Owner::Server(ServerKey(u64::MAX));
-}
-
-impl ClientMachine {
-    fn handle_response(
-        &mut self,
-        response: Response,
-        flow: Flow,
-        now: Mono,
-        out: &mut ClientOutput<'_>,
-    ) {
-        match self {
-            ClientMachine::Invite(machine) => machine.handle_response(response, flow, now, out),
-            ClientMachine::NonInvite(machine) => machine.handle_response(response, flow, now, out),
-        }
-    }
-
-    fn handle_transport_error(&mut self, out: &mut ClientOutput<'_>) {
-        match self {
-            ClientMachine::Invite(machine) => machine.handle_transport_error(out),
-            ClientMachine::NonInvite(machine) => machine.handle_transport_error(out),
-        }
-    }
-
-    fn cancel(&mut self, reason: Option<&str>) {
-        match self {
-            ClientMachine::Invite(machine) => machine.cancel(reason),
-            ClientMachine::NonInvite(_) => {}
-        }
-    }
-
-    fn take_cancel(&mut self, now: Mono) -> Option<Request> {
-        match self {
-            ClientMachine::Invite(machine) => machine.take_cancel(now),
-            ClientMachine::NonInvite(_) => None,
-        }
-    }
-
-    fn next_timeout(&self) -> Option<(Timer, Mono)> {
-        match self {
-            ClientMachine::Invite(machine) => machine.next_timeout(),
-            ClientMachine::NonInvite(machine) => machine.next_timeout(),
-        }
-    }
-
-    fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ClientOutput<'_>) {
-        match self {
-            ClientMachine::Invite(machine) => machine.handle_timeout(timer, now, out),
-            ClientMachine::NonInvite(machine) => machine.handle_timeout(timer, now, out),
-        }
-    }
-
-    fn is_terminated(&self) -> bool {
-        match self {
-            ClientMachine::Invite(machine) => machine.is_terminated(),
-            ClientMachine::NonInvite(machine) => machine.is_terminated(),
-        }
-    }
-}
-
-impl ServerMachine {
-    fn handle_retransmission(&self, out: &mut ServerOutput<'_>) {
-        match self {
-            ServerMachine::Invite(machine) => machine.handle_retransmission(out),
-            ServerMachine::NonInvite(machine) => machine.handle_retransmission(out),
-        }
-    }
-
-    fn respond(&mut self, status: u16, bytes: Bytes, now: Mono, out: &mut ServerOutput<'_>) {
-        match self {
-            ServerMachine::Invite(machine) => machine.respond(status, bytes, now, out),
-            ServerMachine::NonInvite(machine) => machine.respond(status, bytes, now, out),
-        }
-    }
-
-    fn handle_ack(&mut self, now: Mono) -> AckFor {
-        match self {
-            ServerMachine::Invite(machine) => machine.handle_ack(now),
-            ServerMachine::NonInvite(_) => AckFor::Layer,
-        }
-    }
-
-    fn handle_rerouting(&self, out: &mut ServerOutput<'_>) {
-        match self {
-            ServerMachine::Invite(machine) => machine.handle_rerouting(out),
-            ServerMachine::NonInvite(_) => {}
-        }
-    }
-
-    fn handle_cancel(&mut self) -> bool {
-        match self {
-            ServerMachine::Invite(machine) => machine.handle_cancel(),
-            ServerMachine::NonInvite(_) => false,
-        }
-    }
-
-    fn next_timeout(&self) -> Option<(Timer, Mono)> {
-        match self {
-            ServerMachine::Invite(machine) => machine.next_timeout(),
-            ServerMachine::NonInvite(machine) => machine.next_timeout(),
-        }
-    }
-
-    fn handle_timeout(&mut self, timer: Timer, now: Mono, out: &mut ServerOutput<'_>) {
-        match self {
-            ServerMachine::Invite(machine) => machine.handle_timeout(timer, now, out),
-            ServerMachine::NonInvite(machine) => machine.handle_timeout(),
-        }
-    }
-
-    fn is_terminated(&self) -> bool {
-        match self {
-            ServerMachine::Invite(machine) => machine.is_terminated(),
-            ServerMachine::NonInvite(machine) => machine.is_terminated(),
-        }
-    }
-}
-
-impl ClientOutput<'_> {
-    /// Send this to where the request went.
-    pub fn transmit(&mut self, bytes: Bytes) {
-        self.actions.push_back(Action::Transmit {
-            flow: self.flow,
-            bytes,
-        });
-    }
-
-    /// The transaction user gets this response.
-    pub fn deliver(&mut self, response: Response, flow: Flow) {
-        if !self.is_silent {
-            self.actions.push_back(Action::Response {
-                key: self.key,
-                response,
-                flow,
-            });
-        }
-    }
-
-    /// The end: no answer in time.
-    pub fn timed_out(&mut self) {
-        if !self.is_silent {
-            self.actions.push_back(Action::TimedOut { key: self.key });
-        }
-    }
-
-    /// The end: it could not be sent.
-    pub fn transport_failed(&mut self) {
-        if !self.is_silent {
-            self.actions
-                .push_back(Action::TransportFailed { key: self.key });
-        }
-    }
-}
-
-impl ServerOutput<'_> {
-    /// Send this to where responses go.
-    pub fn transmit(&mut self, bytes: Bytes) {
-        self.actions.push_back(Action::Transmit {
-            flow: self.flow,
-            bytes,
-        });
-    }
 }
 
 fn move_deadline(
@@ -756,41 +559,4 @@ fn is_reliable(protocol: Protocol) -> bool {
         Protocol::Udp => false,
         Protocol::Tcp => true,
     }
-}
-
-/// Adds our Via, with a new branch, which is returned.
-fn add_via(
-    request: &mut Request,
-    protocol: Protocol,
-    sent_by: SocketAddr,
-    random: &mut RandomSource,
-) -> Arc<str> {
-    let branch = format!("{MAGIC_COOKIE}{}", random.token());
-    request
-        .headers
-        .push_first("Via", via::own_via(protocol, sent_by, &branch));
-    branch.into()
-}
-
-/// Gives To a tag where it has none: `tag`, or one made from the request, so that each answer to its
-/// retransmissions has the same (RFC 3261 §8.2.7).
-fn add_to_tag(response: &mut Response, tag: Option<&str>) {
-    let headers = &mut response.headers;
-    if headers.to_tag().is_some() {
-        return;
-    }
-    let Some(to) = headers.value("To") else {
-        return;
-    };
-    let tagged = match tag {
-        Some(tag) => format!("{to};tag={tag}"),
-        None => {
-            let mut hasher = DefaultHasher::new();
-            headers.value("Call-ID").hash(&mut hasher);
-            headers.from_tag().hash(&mut hasher);
-            headers.value("Via").hash(&mut hasher);
-            format!("{to};tag={:016x}", hasher.finish())
-        }
-    };
-    headers.replace("To", tagged);
 }

@@ -1,11 +1,14 @@
-//! Via on the way in and back: `received` and `rport` (RFC 3261 §18.2.1, RFC 3581), and where a
-//! response goes (§18.2.2).
+//! Via: our own on the way out, `received` and `rport` on the way in (RFC 3261 §18.2.1, RFC 3581),
+//! and where a response goes (§18.2.2).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use super::matching::MAGIC_COOKIE;
+use crate::core::id::RandomSource;
 use crate::core::snapshot::Protocol;
 use crate::sip::flow::Flow;
-use crate::sip::message::{Headers, Host, Response, Via};
+use crate::sip::message::{Headers, Host, Request, Response, Via};
 
 /// The port of a sent-by without one (RFC 3261 §18.1.1).
 const DEFAULT_PORT: u16 = 5060;
@@ -75,8 +78,22 @@ fn at(mut address: SocketAddr, port: u16) -> SocketAddr {
     address
 }
 
+/// Adds our Via, with a new branch, which is returned.
+pub(super) fn add(
+    request: &mut Request,
+    protocol: Protocol,
+    sent_by: SocketAddr,
+    random: &mut RandomSource,
+) -> Arc<str> {
+    let branch = format!("{MAGIC_COOKIE}{}", random.token());
+    request
+        .headers
+        .push_first("Via", own_via(protocol, sent_by, &branch));
+    branch.into()
+}
+
 /// The Via line of a request of ours.
-pub(super) fn own_via(protocol: Protocol, sent_by: SocketAddr, branch: &str) -> String {
+fn own_via(protocol: Protocol, sent_by: SocketAddr, branch: &str) -> String {
     let name = match protocol {
         Protocol::Udp => "UDP",
         Protocol::Tcp => "TCP",
