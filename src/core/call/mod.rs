@@ -93,22 +93,22 @@ impl Call {
             Event::Selected(decision) => self.selected(*decision, now),
             Event::OfferStarted { user, legs } => self.offer_started(&user, legs, now),
             Event::LegProgressed { leg } => self.leg_progressed(leg),
-            Event::LegAnswered { leg, digits } => self.leg_answered(leg, digits, now),
+            Event::LegAnswered { leg, digits } => self.leg_answered(leg, digits),
             Event::LegRejected { leg, status } => self.leg_rejected(leg, status),
             Event::LegEnded { leg } => self.leg_ended(leg),
             Event::CallerGaveUp => self.caller_left("the caller hung up", now),
             Event::CallerHungUp => self.caller_left("the caller hung up", now),
             Event::CallerFailed { detail } => self.caller_left(&detail, now),
-            Event::DigitPressed { leg, digit } => self.digit_pressed(leg, digit, now),
+            Event::DigitPressed { leg, digit } => self.digit_pressed(leg, digit),
             Event::PlayingEnded => self.playing_ended(now),
-            Event::VoicemailPrepared(result) => self.voicemail_prepared(result, now),
+            Event::VoicemailPrepared(result) => self.voicemail_prepared(result),
             Event::RecordingEnded { why, length } => self.recording_ended(why, length),
             Event::CandidatesChanged(cause) => self.ask(cause),
             Event::Held(side) => self.set_hold(side, true, now),
             Event::Resumed(side) => self.set_hold(side, false, now),
             Event::FellSilent(side) => self.fell_silent(side, now),
             Event::HeardAgain(side) => self.heard_again(side),
-            Event::Pinged { side, alive } => self.pinged(side, alive, now),
+            Event::Pinged { side, alive } => self.pinged(side, alive),
             Event::ShutDown => self.shut_down(now),
         }
     }
@@ -133,7 +133,7 @@ impl Call {
                 }
                 Timer::AskSilent => self.silence_goes_on(now),
                 Timer::GiveUpPreparing => {
-                    self.voicemail_prepared(Err("the disk did not answer in time".to_owned()), now);
+                    self.voicemail_prepared(Err("the disk did not answer in time".to_owned()));
                 }
                 Timer::GiveUpCompleting => {
                     self.recording_ended(RecordingEnd::Failed, Duration::ZERO)
@@ -328,7 +328,7 @@ impl Call {
                 });
                 self.caller_left("the daemon was stopped", now);
             }
-            State::Talking(_) => self.end_talk("the daemon was stopped", now),
+            State::Talking(_) => self.end_talk("the daemon was stopped"),
             State::Announcing { .. } | State::Beeping { .. } | State::Recording { .. } => {
                 self.hang_up_caller(None);
                 self.caller_left("the daemon was stopped", now);

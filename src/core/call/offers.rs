@@ -43,7 +43,7 @@ impl Call {
         self.timers.clear(Timer::GiveUpLeg(leg));
     }
 
-    pub(super) fn leg_answered(&mut self, leg: LegId, digits: bool, now: Now) {
+    pub(super) fn leg_answered(&mut self, leg: LegId, digits: bool) {
         self.timers.clear(Timer::GiveUpLeg(leg));
         let State::Ringing(ringing) = &mut self.state else {
             self.actions.push_back(Action::HangUpLeg {
@@ -62,7 +62,7 @@ impl Call {
         match state.kind {
             LegKind::Device => {
                 let user = user.clone();
-                self.connect(leg, user, now);
+                self.connect(leg, user);
             }
             LegKind::External if digits => {
                 state.asked_to_accept = true;
@@ -78,7 +78,7 @@ impl Call {
         }
     }
 
-    pub(super) fn digit_pressed(&mut self, leg: LegId, digit: char, now: Now) {
+    pub(super) fn digit_pressed(&mut self, leg: LegId, digit: char) {
         let State::Ringing(ringing) = &mut self.state else {
             return;
         };
@@ -87,12 +87,12 @@ impl Call {
         };
         if digit == '1' && state.asked_to_accept {
             let user = user.clone();
-            self.connect(leg, user, now);
+            self.connect(leg, user);
         }
     }
 
     /// `user` has taken the call on `leg`: everyone else is told so.
-    fn connect(&mut self, leg: LegId, user: UserName, _now: Now) {
+    fn connect(&mut self, leg: LegId, user: UserName) {
         let State::Ringing(ringing) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
         };

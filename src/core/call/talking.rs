@@ -89,7 +89,7 @@ impl Call {
             return;
         };
         if talking.is_dead() {
-            return self.end_talk(NO_AUDIO, now);
+            return self.end_talk(NO_AUDIO);
         }
         self.actions.push_back(Action::Ping(side));
         self.timers.set(Timer::AskSilent, now.mono + ASK_SILENT);
@@ -106,7 +106,7 @@ impl Call {
             return;
         };
         if talking.is_dead() {
-            return self.end_talk(NO_AUDIO, now);
+            return self.end_talk(NO_AUDIO);
         }
         let callee = Side::Leg(talking.leg);
         for (side, party) in [(Side::Caller, &talking.caller), (callee, &talking.callee)] {
@@ -117,7 +117,7 @@ impl Call {
         }
     }
 
-    pub(super) fn pinged(&mut self, side: Side, alive: bool, now: Now) {
+    pub(super) fn pinged(&mut self, side: Side, alive: bool) {
         if alive {
             return;
         }
@@ -125,17 +125,17 @@ impl Call {
             return;
         };
         match side {
-            Side::Caller => self.end_talk("the caller no longer answers", now),
+            Side::Caller => self.end_talk("the caller no longer answers"),
             Side::Leg(leg) if leg == talking.leg => {
                 let detail = format!("{}'s phone no longer answers", talking.user);
-                self.end_talk(&detail, now);
+                self.end_talk(&detail);
             }
             Side::Leg(_) => {}
         }
     }
 
     /// Ends a conversation from our side.
-    pub(super) fn end_talk(&mut self, detail: &str, _now: Now) {
+    pub(super) fn end_talk(&mut self, detail: &str) {
         let State::Talking(talking) = &self.state else {
             return;
         };

@@ -55,7 +55,7 @@ impl Call {
         }
     }
 
-    pub(super) fn voicemail_prepared(&mut self, result: Result<(), String>, _now: Now) {
+    pub(super) fn voicemail_prepared(&mut self, result: Result<(), String>) {
         if let State::Announcing {
             prepared: prepared @ Prepared::NotYet,
             ..
