@@ -11,6 +11,7 @@
 mod letter;
 mod queue;
 mod sender;
+mod server;
 #[cfg(test)]
 mod tests;
 
