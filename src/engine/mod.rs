@@ -6,6 +6,7 @@
 
 mod addresses;
 mod arrival;
+mod caller;
 mod carry_out;
 mod dial;
 mod inbox;
@@ -43,7 +44,7 @@ use crate::sip::registrar::Registrar;
 use crate::sip::transaction::Timers;
 use crate::sip::user_agent::{RequestId, UserAgent, UserAgentConfig};
 
-pub use arrival::AT_HEADER;
+pub use caller::AT_HEADER;
 pub use carry_out::local_time;
 pub use inbox::Inbox;
 pub use status::{CallStatus, ServiceStatus, Status, TrunkStatus, UserStatus};
