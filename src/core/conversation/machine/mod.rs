@@ -26,6 +26,7 @@ mod people;
 mod routing;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use calls::IncomingCall;
 

@@ -2,7 +2,8 @@
 //! come back, agents answer or hand over.
 
 use super::arriving::{clean, fill, preview};
-use super::people::{agent_name, refuse_empty};
+use super::people::refuse_empty;
+use super::words::agent_name;
 use super::{Conversations, Reply};
 use crate::core::conversation::command::{AgentReply, NewMessage, Refusal, RefusalKind};
 use crate::core::conversation::event::Happening;

@@ -1,6 +1,7 @@
 //! What people and programs do: reply, note, assign, close, delete, read.
 
 use super::arriving::{clean, fill, preview};
+use super::words::{author, author_name, called, said_by};
 use super::{Action, Conversations, Reply, holder, invalid};
 use crate::core::conversation::command::{Actor, Command, NewMessage, Refusal, RefusalKind};
 use crate::core::conversation::event::{Happening, Outgoing};
@@ -11,7 +12,7 @@ use crate::core::conversation::record::{
     Assignee, Author, ConversationRecord, Delivery, MessageKind, MessageRecord, SeenRecord, Status,
 };
 use crate::core::id::ConversationId;
-use crate::core::name::{AgentName, UserName};
+use crate::core::name::UserName;
 use crate::core::record::{AssignmentRecord, Record, VoicemailRecord};
 use crate::core::snapshot::{Kind, Snapshot};
 use crate::core::time::{Now, Wall};
@@ -485,51 +486,4 @@ pub(super) fn refuse_empty(message: &NewMessage) -> Result<(), Refusal> {
         return Err(invalid("The message is empty."));
     }
     Ok(())
-}
-
-fn author(by: &Actor) -> Author {
-    match by {
-        Actor::User(user) => Author::User(user.clone()),
-        Actor::Program(_) | Actor::Ringdesk => Author::Automatic,
-    }
-}
-
-fn author_name(by: &Actor, snapshot: &Snapshot) -> String {
-    match by {
-        Actor::User(name) => display_name(name, snapshot),
-        Actor::Program(name) => name.clone(),
-        Actor::Ringdesk => "Ringdesk".to_owned(),
-    }
-}
-
-/// Who did it, as assignments keep it.
-fn said_by(by: &Actor) -> String {
-    match by {
-        Actor::User(name) => name.to_string(),
-        Actor::Program(name) => format!("token {name}"),
-        Actor::Ringdesk => "ringdesk".to_owned(),
-    }
-}
-
-/// The name that people read.
-pub(super) fn display_name(user: &UserName, snapshot: &Snapshot) -> String {
-    match snapshot.user(user) {
-        Some(user) => user.display_name.clone(),
-        None => user.to_string(),
-    }
-}
-
-pub(super) fn called(assignee: &Assignee, snapshot: &Snapshot) -> String {
-    match assignee {
-        Assignee::User(user) => display_name(user, snapshot),
-        Assignee::Team(team) => format!("team {team}"),
-        Assignee::CustomerAgent(agent) => agent_name(agent, snapshot),
-    }
-}
-
-pub(super) fn agent_name(agent: &AgentName, snapshot: &Snapshot) -> String {
-    match snapshot.customer_agent(agent) {
-        Some(agent) => agent.display_name.clone(),
-        None => agent.to_string(),
-    }
 }

@@ -1,6 +1,6 @@
 //! What the router decides, and when it is asked again.
 
-use super::people::{called, display_name};
+use super::words::{called, display_name};
 use super::{Conversations, Stands, Timer, holder};
 use crate::core::conversation::event::{Happening, Outgoing};
 use crate::core::conversation::permission::may_keep;
