@@ -4,6 +4,7 @@
 //! asks for it, so that what nobody needs costs nothing and can break nothing.
 
 mod check;
+mod header_name;
 mod headers;
 mod method;
 mod name_addr;

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::headers::{Headers, Name, Span};
+use super::header_name::Name;
+use super::headers::{Headers, Span};
 use super::method::Method;
 use super::scan;
 use super::text::{Message, Request, Response};

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::headers::Name;
+use super::header_name::Name;
 use super::parse::{self, Lines, MAX_MESSAGE_OCTETS, ParseError};
 use super::text::Message;
 
