@@ -1,12 +1,9 @@
 //! All four kinds at once: a mail over IMAP, a form, a chat over WebSocket and a call over SIP, three
 //! people of different load and presence, and an answer that reaches the other side through each.
 
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use serde_json::json;
 
+use crate::chat_page::Page;
 use crate::dovecot::Dovecot;
 use crate::mail_server::MailServer;
 use crate::support::api::Api;
@@ -66,23 +63,6 @@ const MAIL: &str = "Return-Path: <kari@example.com>\r\nFrom: Kari <kari@example.
     To: support@example.com\r\nSubject: Lamp\r\nMessage-ID: <lamp@example.com>\r\n\
     Date: Wed, 02 Dec 2026 10:40:00 +0100\r\n\r\nMy lamp flickers.\r\n";
 
-type Page = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-async fn say(page: &mut Page, frame: Value) {
-    page.send(Message::text(frame.to_string())).await.unwrap();
-}
-
-async fn hear(page: &mut Page, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    loop {
-        if let Message::Text(text) = page.next().await.unwrap().unwrap() {
-            let frame: Value = serde_json::from_str(&text).unwrap();
-            if is_wanted(&frame) {
-                return frame;
-            }
-        }
-    }
-}
-
 #[test]
 fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answered() {
     let (Some(dovecot), Some(mut post)) = (Dovecot::start(), MailServer::new()) else {
@@ -133,16 +113,10 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
         .build()
         .unwrap();
     let mut page = runtime.block_on(async {
-        let url = format!("ws://{}/chat/website/socket", api.address());
-        let (mut page, _) = connect_async(url).await.unwrap();
-        say(&mut page, json!({ "type": "hello", "version": 1 })).await;
-        hear(&mut page, |frame| frame["type"] == "ready").await;
-        say(
-            &mut page,
-            json!({ "type": "send", "client_id": "1", "text": "Hello?" }),
-        )
-        .await;
-        hear(&mut page, |frame| frame["type"] == "kept").await;
+        let mut page = Page::open(&format!("http://{}", api.address()), "website").await;
+        page.hello(None, None).await;
+        page.hear("ready").await;
+        page.send("1", "Hello?").await;
         page
     });
     let chat = api.conversation_in("website");
@@ -157,15 +131,11 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
     api.reply(&mail, "Try another bulb.");
     api.reply(&form, "Our offer is attached to this thought.");
     api.reply(&chat, "Good morning!");
-    let said = runtime.block_on(hear(&mut page, |frame| {
-        frame["type"] == "message" && frame["from"] == "person"
-    }));
+    let said = runtime.block_on(page.answer());
+    assert_eq!(said["from"], "person");
     assert_eq!(said["text"], "Good morning!");
     assert_eq!(said["name"], "Anna Berg");
-    runtime.block_on(say(
-        &mut page,
-        json!({ "type": "received", "id": said["id"] }),
-    ));
+    runtime.block_on(page.say(json!({ "type": "received", "id": said["id"] })));
     let letters = post.wait_for_mails(2);
     let letter = |words: &str| {
         letters

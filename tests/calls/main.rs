@@ -3,6 +3,8 @@
 
 mod answered;
 mod baresip;
+#[path = "../support/chat_page.rs"]
+mod chat_page;
 #[path = "../../src/email/tests/dovecot.rs"]
 #[expect(dead_code, reason = "what only tests of the mailbox itself need")]
 mod dovecot;

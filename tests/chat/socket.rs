@@ -3,98 +3,51 @@
 use futures_util::{SinkExt, StreamExt};
 use ringdesk::core::conversation::Delivery;
 use ringdesk::core::snapshot::{ChatQuestion, FieldType};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use serde_json::json;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use crate::chat_page::Page;
 use crate::support::browser::until;
 use crate::support::office::{CHANNEL, Office, snapshot};
 use crate::visitors::{channel, chat, closed, open_office};
 
-struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
+async fn open_page(office: &Office) -> Page {
+    Page::open(&office.url, CHANNEL).await
+}
 
-impl Page {
-    async fn open(office: &Office) -> Page {
-        Page::open_with(office, &[]).await.0
-    }
+/// With these headers; the other value is the cookie that was set.
+async fn open_page_with(
+    office: &Office,
+    headers: &[(&'static str, &str)],
+) -> (Page, Option<String>) {
+    Page::open_with(&office.url, CHANNEL, headers).await
+}
 
-    /// With these headers; the other value is the cookie that was set.
-    async fn open_with(
-        office: &Office,
-        headers: &[(&'static str, &str)],
-    ) -> (Page, Option<String>) {
-        let url = office.url.replacen("http", "ws", 1);
-        let mut request = format!("{url}/chat/{CHANNEL}/socket")
-            .into_client_request()
-            .unwrap();
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
+/// The page of a visitor who was never here.
+async fn visit(office: &Office) -> Page {
+    let mut page = open_page(office).await;
+    page.hello(None, None).await;
+    page
+}
+
+/// The reason why a page was ended.
+async fn end_of(page: &mut Page) -> Option<CloseFrame> {
+    loop {
+        match page.0.next().await {
+            Some(Ok(Message::Close(frame))) => return frame,
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return None,
         }
-        let (socket, answer) = connect_async(request).await.unwrap();
-        let cookie = answer.headers().get("set-cookie");
-        let cookie = cookie.map(|it| it.to_str().unwrap().split(';').next().unwrap().to_owned());
-        (Page(socket), cookie)
-    }
-
-    /// The reason why it was ended.
-    async fn end(&mut self) -> Option<CloseFrame> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Message::Close(frame))) => return frame,
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return None,
-            }
-        }
-    }
-
-    async fn say(&mut self, frame: Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    /// The next frame of this type.
-    async fn hear(&mut self, kind: &str) -> Value {
-        loop {
-            match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => {
-                    let frame: Value = serde_json::from_str(&text).unwrap();
-                    if frame["type"] == kind {
-                        return frame;
-                    }
-                }
-                Message::Close(frame) => panic!("closed: {frame:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    /// Of a visitor who was never here.
-    async fn visit(office: &Office) -> Page {
-        let mut page = Page::open(office).await;
-        page.hello(None, None).await;
-        page
-    }
-
-    /// Sends a message, and hears that it is kept.
-    async fn send(&mut self, client_id: &str, text: &str) -> Value {
-        self.say(json!({ "type": "send", "client_id": client_id, "text": text }))
-            .await;
-        self.hear("kept").await
-    }
-
-    async fn hello(&mut self, visitor: Option<&str>, after: Option<&str>) -> Value {
-        self.say(json!({ "type": "hello", "version": 1, "visitor": visitor, "after": after }))
-            .await;
-        self.hear("welcome").await
     }
 }
 
 #[tokio::test]
 async fn a_message_that_is_sent_twice_is_kept_once_and_the_page_that_comes_back_lacks_nothing() {
     let office = open_office().await;
-    let mut page = Page::open(&office).await;
+    let mut page = open_page(&office).await;
     let welcome = page.hello(None, None).await;
     let visitor = welcome["visitor"].as_str().unwrap().to_owned();
     let send = json!({ "type": "send", "client_id": "1", "text": "one" });
@@ -106,7 +59,7 @@ async fn a_message_that_is_sent_twice_is_kept_once_and_the_page_that_comes_back_
     office.answers("two");
     office.answers("three");
 
-    let mut page = Page::open(&office).await;
+    let mut page = open_page(&office).await;
     let welcome = page.hello(Some(&visitor), kept["id"].as_str()).await;
     let texts: Vec<&str> = welcome["messages"]
         .as_array()
@@ -123,9 +76,9 @@ async fn a_message_that_is_sent_twice_is_kept_once_and_the_page_that_comes_back_
 #[tokio::test]
 async fn a_stranger_with_the_same_client_id_sees_nothing_of_a_visitor() {
     let office = open_office().await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     let kept = page.send("1", "secret").await;
-    let mut stranger = Page::open(&office).await;
+    let mut stranger = open_page(&office).await;
     let made_up = "0123456789abcdef0123456789abcdef";
     let welcome = stranger.hello(Some(made_up), None).await;
     assert_eq!(welcome["messages"], json!([]));
@@ -136,13 +89,13 @@ async fn a_stranger_with_the_same_client_id_sees_nothing_of_a_visitor() {
 #[tokio::test]
 async fn every_tab_of_a_visitor_shows_what_is_said_in_one() {
     let office = open_office().await;
-    let mut first = Page::open(&office).await;
+    let mut first = open_page(&office).await;
     let visitor = first.hello(None, None).await["visitor"]
         .as_str()
         .unwrap()
         .to_owned();
     first.send("1", "one").await;
-    let mut second = Page::open(&office).await;
+    let mut second = open_page(&office).await;
     second.hello(Some(&visitor), None).await;
     second
         .say(json!({ "type": "send", "client_id": "2", "text": "two" }))
@@ -159,7 +112,7 @@ async fn every_tab_of_a_visitor_shows_what_is_said_in_one() {
 #[tokio::test]
 async fn what_makes_no_sense_or_comes_too_fast_is_said_and_never_ends_the_daemon() {
     let office = open_office().await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     for frame in [
         json!([]),
         json!({ "type": "shout" }),
@@ -217,7 +170,7 @@ async fn pages_of_other_origins_are_refused_where_the_channel_names_its_own() {
 #[tokio::test]
 async fn whoever_does_not_say_hello_is_not_listened_to() {
     let office = open_office().await;
-    let mut page = Page::open(&office).await;
+    let mut page = open_page(&office).await;
     page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
         .await;
     let end = until("the end", async || page.0.next().await)
@@ -232,7 +185,7 @@ async fn a_reply_that_comes_at_once_reaches_the_page_that_began_the_chat() {
     let office = open_office().await;
     office.replies_at_once("Somebody will be with you soon.");
     for _ in 0..10 {
-        let mut page = Page::visit(&office).await;
+        let mut page = visit(&office).await;
         page.say(json!({ "type": "send", "client_id": "1", "text": "hi" }))
             .await;
         loop {
@@ -248,7 +201,7 @@ async fn a_reply_that_comes_at_once_reaches_the_page_that_began_the_chat() {
 #[tokio::test]
 async fn a_visitor_is_told_once_that_the_chat_was_closed() {
     let office = open_office().await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     page.send("1", "hi").await;
     office.closes();
     page.hear("closed").await;
@@ -268,12 +221,12 @@ async fn a_visitor_is_told_once_that_the_chat_was_closed() {
 async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie() {
     let office = open_office().await;
     let own = office.url.clone();
-    let (mut page, cookie) = Page::open_with(&office, &[("origin", &own)]).await;
+    let (mut page, cookie) = open_page_with(&office, &[("origin", &own)]).await;
     page.hello(None, None).await;
     page.send("1", "secret").await;
     let cookie = cookie.unwrap();
 
-    let (mut again, _) = Page::open_with(&office, &[("origin", &own), ("cookie", &cookie)]).await;
+    let (mut again, _) = open_page_with(&office, &[("origin", &own), ("cookie", &cookie)]).await;
     assert_eq!(
         again.hello(None, None).await["messages"][0]["text"],
         "secret"
@@ -281,13 +234,13 @@ async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie
 
     for origin in ["https://shop.example.com", "null"] {
         let headers = [("origin", origin), ("cookie", cookie.as_str())];
-        let (mut foreign, set) = Page::open_with(&office, &headers).await;
+        let (mut foreign, set) = open_page_with(&office, &headers).await;
         let welcome = foreign.hello(None, None).await;
         assert_eq!(welcome["messages"], json!([]), "{origin}");
         assert_eq!(set, None, "the visitor's own cookie stays as it is");
         let secret = welcome["visitor"].as_str().unwrap();
         foreign.send("1", "there").await;
-        let (mut back, _) = Page::open_with(&office, &headers).await;
+        let (mut back, _) = open_page_with(&office, &headers).await;
         let welcome = back.hello(Some(secret), None).await;
         assert_eq!(welcome["messages"][0]["text"], "there", "{origin}");
     }
@@ -296,11 +249,11 @@ async fn pages_that_the_channel_does_not_name_get_nothing_by_the_visitors_cookie
     chat.allowed_origins = vec!["https://shop.example.com".to_owned()];
     let office = Office::open(snapshot(channel(chat))).await;
     let named = [("origin", "https://shop.example.com")];
-    let (mut page, cookie) = Page::open_with(&office, &named).await;
+    let (mut page, cookie) = open_page_with(&office, &named).await;
     page.hello(None, None).await;
     page.send("1", "mine").await;
     let cookie = cookie.unwrap();
-    let (mut again, _) = Page::open_with(&office, &[named[0], ("cookie", &cookie)]).await;
+    let (mut again, _) = open_page_with(&office, &[named[0], ("cookie", &cookie)]).await;
     assert_eq!(again.hello(None, None).await["messages"][0]["text"], "mine");
 }
 
@@ -309,20 +262,20 @@ async fn whoever_comes_back_in_closed_hours_after_the_chat_has_ended_is_told_so(
     for offline_form in [false, true] {
         let office = Office::open(snapshot(closed(offline_form))).await;
         office.opens_at_all_hours();
-        let mut page = Page::open(&office).await;
+        let mut page = open_page(&office).await;
         let visitor = page.hello(None, None).await["visitor"].clone();
         let visitor = visitor.as_str().unwrap().to_owned();
         page.send("1", "hi").await;
         office.is_again(closed(offline_form));
 
-        let mut page = Page::open(&office).await;
+        let mut page = open_page(&office).await;
         let welcome = page.hello(Some(&visitor), None).await;
         assert_eq!(welcome["conversation"], true, "it goes on");
         assert_eq!(welcome.get("closed"), None);
         page.send("2", "still there?").await;
 
         office.closes();
-        let mut page = Page::open(&office).await;
+        let mut page = open_page(&office).await;
         let welcome = page.hello(Some(&visitor), None).await;
         assert_eq!(welcome["conversation"], false);
         assert_eq!(welcome["closed"], "We open at 8.");
@@ -351,22 +304,22 @@ async fn a_page_that_will_not_stop_is_cut_off_whatever_it_sends() {
         Message::text(r#"{"type":"send","client_id":"1","text":"x"}"#),
         Message::Ping(Default::default()),
     ] {
-        let mut page = Page::visit(&office).await;
+        let mut page = visit(&office).await;
         for _ in 0..400 {
             // It may be cut already.
             let _ = page.0.send(frame.clone()).await;
         }
-        if let Some(end) = page.end().await {
+        if let Some(end) = end_of(&mut page).await {
             assert_eq!(u16::from(end.code), 1008, "{frame:?}");
         }
     }
-    Page::visit(&office).await;
+    visit(&office).await;
 }
 
 #[tokio::test]
 async fn one_sign_tells_of_all_that_the_page_has() {
     let office = open_office().await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     page.send("1", "hi").await;
     for text in ["one", "two", "three"] {
         office.answers(text);
@@ -394,7 +347,7 @@ async fn one_sign_tells_of_all_that_the_page_has() {
 #[tokio::test]
 async fn signs_that_come_too_fast_are_lost_and_no_visitor_is_blamed_for_them() {
     let office = open_office().await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     for _ in 0..60 {
         page.say(json!({ "type": "typing" })).await;
     }
@@ -415,7 +368,7 @@ async fn nobody_is_sought_for_a_visitor_who_has_said_nothing() {
         optional: true,
     }];
     let office = Office::open(snapshot(channel(chat))).await;
-    let mut page = Page::visit(&office).await;
+    let mut page = visit(&office).await;
     page.hear("ask").await;
     page.say(json!({ "type": "answer", "question": "name", "text": "" }))
         .await;

@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use ringdesk::core::snapshot::Secret;
 use ringdesk::outgoing::{Client, Limits, Post};
 
 use super::node::Node;
+use super::support::chat_page::Page;
 use super::support::daemon::Daemon;
 use super::support::place::Place;
 use super::support::wait::PATIENCE;
@@ -104,68 +100,16 @@ then = [{{ users = ["anna"] }}]
     }
 
     async fn page(&self) -> Page {
-        let url = format!(
-            "ws://127.0.0.1:{}/chat/website-chat/socket",
-            self.place.http
-        );
-        Page(connect_async(url).await.unwrap().0)
+        let desk = format!("http://127.0.0.1:{}", self.place.http);
+        Page::open(&desk, "website-chat").await
     }
 
     /// The page of somebody new, who may write, and the secret that makes them known again.
-    async fn visitor(&self) -> (Page, Value) {
+    async fn visitor(&self) -> (Page, String) {
         let mut page = self.page().await;
-        let welcome = page.hello(&Value::Null).await;
+        let welcome = page.hello(None, None).await;
         page.hear("ready").await;
-        (page, welcome["visitor"].clone())
-    }
-}
-
-/// A visitor's page.
-struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Page {
-    async fn say(&mut self, frame: Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    /// The next frame of this type.
-    async fn hear(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = timeout(PATIENCE, self.0.next()).await.expect(kind);
-            match frame.unwrap().unwrap() {
-                Message::Text(text) => {
-                    let frame: Value = serde_json::from_str(&text).unwrap();
-                    if frame["type"] == kind {
-                        return frame;
-                    }
-                }
-                Message::Close(frame) => panic!("closed: {frame:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    /// Begins as that visitor, or as somebody new; what the page is welcomed with.
-    async fn hello(&mut self, visitor: &Value) -> Value {
-        self.say(json!({ "type": "hello", "version": 1, "visitor": visitor }))
-            .await;
-        self.hear("welcome").await
-    }
-
-    /// The next message that is not the visitor's own.
-    async fn answer(&mut self) -> Value {
-        loop {
-            let message = self.hear("message").await;
-            if message["from"] != "visitor" {
-                return message;
-            }
-        }
-    }
-
-    async fn send(&mut self, client_id: &str, text: &str) {
-        self.say(json!({ "type": "send", "client_id": client_id, "text": text }))
-            .await;
-        self.hear("kept").await;
+        (page, welcome["visitor"].as_str().unwrap().to_owned())
     }
 }
 
@@ -283,7 +227,7 @@ fn after_kill_9_the_program_is_asked_again_and_no_event_of_before_is_lost() {
         assert_eq!(program.request()["wrong"], Value::Null);
 
         let mut page = house.page().await;
-        let messages = page.hello(&visitor).await["messages"].clone();
+        let messages = page.hello(Some(&visitor), None).await["messages"].clone();
         let is_answer = |message: &Value| message["text"] == "You said: Hello?";
         if !messages.as_array().unwrap().iter().any(is_answer) {
             assert!(is_answer(&page.answer().await));
@@ -311,7 +255,7 @@ fn what_was_acknowledged_is_told_though_the_daemon_is_killed_in_the_same_moment(
             house.daemon.kill();
             house.daemon.start();
             page = house.page().await;
-            page.hello(&visitor).await;
+            page.hello(Some(&visitor), None).await;
         }
     });
     // However often an event is told, it has one key.

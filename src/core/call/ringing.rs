@@ -170,8 +170,8 @@ impl Ringing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::routing::{Facts, Kind, Request, Selection, To, route};
-    use crate::core::sample::{at, channel, snapshot, step, user};
+    use crate::core::routing::{Facts, Selection, route};
+    use crate::core::sample::{at, call_to, channel, snapshot, step, user};
 
     #[test]
     fn the_time_of_each_step_counts_from_its_own_beginning() {
@@ -180,14 +180,7 @@ mod tests {
         let snapshot = snapshot(people, vec![], vec![channel(steps.to_vec())]);
         let now = at("2026-12-02T09:00:00Z");
         let decide = |selection| {
-            let request = Request {
-                kind: Kind::Call,
-                to: To::Channel("main-line".into()),
-                from: None,
-                sender: None,
-                trunk: None,
-                selection,
-            };
+            let request = call_to("main-line".into(), selection);
             route(&snapshot, &Facts::default(), &request, now)
         };
         let mut ringing = Ringing::new(&decide(Selection::First), now).unwrap();
