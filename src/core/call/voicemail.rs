@@ -10,8 +10,9 @@ use crate::core::routing::VoicemailReason;
 use crate::core::time::Now;
 use crate::media::command::RecordingEnd;
 
-/// How long the disk may take to make the voicemail's record after the prompt has ended.
-const PREPARE_VOICEMAIL: Duration = Duration::from_secs(3);
+/// How long the disk may take to make the voicemail's record after the prompt has ended: a disk that
+/// others write much to takes some seconds, and who hears nothing for longer hangs up anyway.
+const PREPARE_VOICEMAIL: Duration = Duration::from_secs(8);
 
 /// Whether the voicemail's record stands on disk.
 #[derive(Debug)]
