@@ -6,7 +6,7 @@ mod session;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,17 +115,21 @@ enum Listener {
     Tcp(TcpListener),
 }
 
-/// Binds a socket in the place of one that a daemon left behind. Who may connect is decided by the
-/// directory that it lies in.
+/// Binds a socket in the place of one that a daemon left behind. Whoever sees it can connect; who
+/// may is decided by the directory that it lies in.
 async fn bind(path: &Path) -> io::Result<UnixListener> {
-    if path.exists() {
-        if UnixStream::connect(path).await.is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AddrInUse));
-        }
-        fs::remove_file(path)?;
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(io::Error::from(io::ErrorKind::AddrInUse));
     }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    if fresh.exists() {
+        fs::remove_file(&fresh)?;
+    }
+    let listener = UnixListener::bind(&fresh)?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o666))?;
+    fs::rename(&fresh, path)?;
     Ok(listener)
 }
 
