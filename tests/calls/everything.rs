@@ -70,7 +70,7 @@ fn a_mail_a_form_a_chat_and_a_call_at_once_are_given_out_by_one_rule_and_answere
     };
     post.start();
     let place = Place::take();
-    let api = Api::choose();
+    let api = Api::at(&place);
     place.write_secret("config/secrets/mailbox", "secret anna");
     let daemon = Daemon::start(&place, &configuration(&api, &dovecot, &post));
     api.ask(

@@ -84,6 +84,8 @@ fn who_is_held_hears_the_hold_prompt_until_the_call_is_taken_back() {
     caller_line.say(to_caller, Law::Pcmu, &after);
     anna_line.say(to_anna, Law::Pcmu, &after);
     anna_line.wait_for(anna_before + after.len());
+    // Whoever hangs up on what is on its way does not hear it.
+    caller_line.wait_for_end(&after);
 
     carrier.cue();
     carrier.finish();

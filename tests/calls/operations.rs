@@ -4,7 +4,8 @@ use crate::support::cast::{Conversation, caller, calling, register, registered_p
 use crate::support::daemon::{ALWAYS_OPEN, Daemon, always_open, prompt};
 use crate::support::line::Line;
 use crate::support::place::{Place, Who};
-use crate::support::sound::{FRAME, Law, decoded, read_wav, speech};
+use crate::support::recorded::left_unrecorded;
+use crate::support::sound::{FRAME, Law, read_wav, speech};
 use crate::support::wait;
 
 #[test]
@@ -113,18 +114,8 @@ fn a_voicemail_survives_kill_9_while_it_is_recorded() {
         assert_eq!(daemon.rows("SELECT id FROM voicemails").len(), 1);
         let recorded = read_wav(&voicemail.path);
         assert!(recorded.len() >= 3 * 8_000 - FRAME, "{}", recorded.len());
-        let said = decoded(Law::Pcmu, &said);
-        let begins = (0..said.len())
-            .step_by(FRAME)
-            .find(|&at| said[at..].starts_with(&recorded[..FRAME]))
-            .expect("the voicemail begins as the caller did");
-        let rest = &said[begins..];
-        let same = recorded.iter().zip(rest).take_while(|(a, b)| a == b);
-        assert_eq!(
-            same.count(),
-            recorded.len(),
-            "what is on disk is what was said"
-        );
+        // What is on disk is what was said.
+        left_unrecorded(&recorded, &said, &line);
         assert_eq!(
             daemon
                 .rows("SELECT id FROM calls WHERE ended IS NULL")

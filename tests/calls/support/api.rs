@@ -1,11 +1,12 @@
 //! The daemon's API, asked by a program that acts for Anna, who is an admin in these stories.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use ringdesk::core::hex::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::place::Place;
 use super::plain_http::request;
 use super::wait;
 
@@ -18,11 +19,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// An address that nobody has.
-    pub fn choose() -> Api {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        Api { address }
+    /// At the address of that place.
+    pub fn at(place: &Place) -> Api {
+        Api {
+            address: place.http(),
+        }
     }
 
     /// What the configuration says of it.

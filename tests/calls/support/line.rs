@@ -176,6 +176,27 @@ impl Line {
         }
     }
 
+    /// Waits until the last that was heard is `octets`.
+    pub fn wait_for_end(&self, octets: &[u8]) {
+        let come = |packets: &mut Vec<Packet>| {
+            let mut heard = Vec::with_capacity(octets.len());
+            for packet in packets
+                .iter()
+                .rev()
+                .take_while(|packet| packet.payload_type < FIRST_DYNAMIC)
+            {
+                heard.extend(packet.payload.iter().rev());
+                if heard.len() >= octets.len() {
+                    break;
+                }
+            }
+            heard.reverse();
+            heard.ends_with(octets).then_some(())
+        };
+        let come = self.heard.wait(come);
+        assert!(come.is_some(), "what was said last did not come");
+    }
+
     /// The longest time between two frames said one after the other: what came of the pace on a
     /// machine that had other things to do.
     pub fn longest_gap(&self) -> Duration {

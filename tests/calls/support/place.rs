@@ -23,6 +23,9 @@ const FIRST_MEDIA_PORT: u16 = 10_000;
 const WIDE_MEDIA_PORTS: RangeInclusive<u16> = 22_000..=23_999;
 const FIRST_SIP_PORT: u16 = 30_000;
 
+/// Which of the ten from there is the daemon's HTTP: after everybody's SIP.
+const HTTP: u16 = 9;
+
 /// Who is where.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
@@ -113,6 +116,12 @@ impl Place {
     pub fn sip(&self, who: Who) -> SocketAddr {
         let port = FIRST_SIP_PORT + u16::from(self.number) * 10 + who as u16;
         SocketAddr::new(self.ip(who), port)
+    }
+
+    /// The address of the daemon's HTTP.
+    pub fn http(&self) -> SocketAddr {
+        let port = FIRST_SIP_PORT + u16::from(self.number) * 10 + HTTP;
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
     }
 
     /// The IP address of `who`.

@@ -24,7 +24,7 @@ pub struct Wire {
     local: SocketAddr,
     remote: SocketAddr,
     kind: Kind,
-    /// Requests that came.
+    /// Requests and final responses that came.
     seen: Vec<String>,
 }
 
@@ -152,11 +152,16 @@ impl Wire {
         }
     }
 
-    /// Waits for a response with `status`; others before it are provisional.
+    /// Waits for a response with `status`; others before it are provisional. One that is sent again,
+    /// as a 2xx to INVITE until its ACK has come, counts once.
     pub fn response(&mut self, status: &str) -> String {
         loop {
             let message = self.receive();
+            if self.seen.contains(&message) {
+                continue;
+            }
             if message.starts_with(&format!("SIP/2.0 {status} ")) {
+                self.seen.push(message.clone());
                 return message;
             }
             assert!(message.starts_with("SIP/2.0 1"), "{message}");
