@@ -2,10 +2,12 @@
 //! what is for elsewhere.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use socket2::{Domain, Socket, Type};
 
 use super::house::wait_for;
 
@@ -14,6 +16,7 @@ pub struct MailServer {
     /// Only one can run on a machine, since the place of its spool is fixed.
     _turn: fs::File,
     pub port: u16,
+    _reserved: Socket,
     process: Option<Child>,
 }
 
@@ -40,8 +43,7 @@ impl MailServer {
         let turn = fs::File::create(std::env::temp_dir().join("ringdesk-test-smtpd.lock")).unwrap();
         rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let (reserved, port) = reserved_port();
         // Delivery runs as nobody.
         let mail = directory.path().join("mail");
         fs::create_dir(&mail).unwrap();
@@ -56,11 +58,16 @@ impl MailServer {
             directory,
             _turn: turn,
             port,
+            _reserved: reserved,
             process: None,
         })
     }
 
     pub fn start(&mut self) {
+        // The one before may have left it to processes that are still ending.
+        wait_for("the port", || {
+            TcpListener::bind(("127.0.0.1", self.port)).ok()
+        });
         let log = fs::File::create(self.path("log")).unwrap();
         let process = Command::new("/usr/sbin/smtpd")
             .args(["-d", "-F", "-f"])
@@ -117,6 +124,18 @@ impl Drop for MailServer {
             eprintln!("smtpd's log:\n{}", log.unwrap_or_default());
         }
     }
+}
+
+/// A port of TCP that nobody else is given while the socket is held, which does not listen.
+fn reserved_port() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // Servers set the same, and so share it with this one.
+    socket.set_reuse_address(true).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address.port())
 }
 
 /// The attached file of a mail: what is encoded in base64 after its header.

@@ -1,7 +1,6 @@
 //! Addresses for one daemon, which no other test has meanwhile.
 
 use std::fs::File;
-use std::net::{TcpListener, UdpSocket};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -16,7 +15,11 @@ const MEDIA_PORTS: u16 = 40;
 /// Below the ports that the system hands out by itself, and above those of whole calls.
 const FIRST_MEDIA_PORT: u16 = 24_000;
 
-/// The ports of a daemon on 127.0.0.1; those of its audio are its own until this is dropped.
+/// Of all places, and HTTP's after them.
+const FIRST_SIP_PORT: u16 = FIRST_MEDIA_PORT + PLACES * MEDIA_PORTS;
+const FIRST_HTTP_PORT: u16 = FIRST_SIP_PORT + PLACES;
+
+/// The ports of a daemon on 127.0.0.1, its own until this is dropped, also while it does not run.
 pub struct Place {
     sip: u16,
     /// Of HTTP.
@@ -31,10 +34,9 @@ impl Place {
         let (number, lock) = wait::until("a free place", || {
             (0..PLACES).find_map(|number| Some((number, lock(number)?)))
         });
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
         Place {
-            sip: sip.local_addr().unwrap().port(),
-            http: free_port(),
+            sip: FIRST_SIP_PORT + number,
+            http: FIRST_HTTP_PORT + number,
             first_media: FIRST_MEDIA_PORT + number * MEDIA_PORTS,
             _lock: lock,
         }
@@ -56,12 +58,6 @@ audio = "data/audio"
 "#
         )
     }
-}
-
-/// A port of TCP that nobody has.
-pub fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 /// The file of a place, if nobody holds it.

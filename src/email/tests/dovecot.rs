@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use socket2::{Domain, Socket, Type};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
@@ -24,15 +25,23 @@ pub struct Dovecot {
     pub submission: u16,
     /// The same over TLS from the start.
     pub submissions: u16,
+    _reserved: [Socket; 4],
     relays: bool,
     process: Option<Child>,
     /// Until when the folder is the same one.
     validity: u32,
 }
 
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
+/// A port of TCP that nobody else is given while the socket is held, which does not listen.
+fn reserved_port() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // Servers set the same, and so share it with this one.
+    socket.set_reuse_address(true).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address.port())
 }
 
 impl Dovecot {
@@ -51,8 +60,8 @@ impl Dovecot {
         let path = directory.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         certificate(path);
-        let (imap, imaps) = (free_port(), free_port());
-        let (submission, submissions) = (free_port(), free_port());
+        let ports = [(); 4].map(|()| reserved_port());
+        let [imap, imaps, submission, submissions] = [0, 1, 2, 3].map(|n: usize| ports[n].1);
         let users = "anna:{PLAIN}secret anna\nbjorn:{PLAIN}b\"jø\\rn\n";
         fs::write(path.join("users"), users).unwrap();
         let place = path.display();
@@ -86,6 +95,7 @@ impl Dovecot {
             imaps,
             submission,
             submissions,
+            _reserved: ports.map(|(socket, _)| socket),
             relays: relay.is_some(),
             process: None,
             validity: 0,
@@ -95,6 +105,14 @@ impl Dovecot {
     }
 
     pub fn run(&mut self) {
+        let mut ports = vec![self.imap, self.imaps];
+        if self.relays {
+            ports.extend([self.submission, self.submissions]);
+        }
+        for port in &ports {
+            // The one before may have left it to processes that are still ending.
+            wait_for("the port", || TcpListener::bind(("127.0.0.1", *port)).ok());
+        }
         let process = Command::new("/usr/sbin/dovecot")
             .args(["-F", "-c"])
             .arg(self.path("dovecot.conf"))
@@ -104,10 +122,6 @@ impl Dovecot {
             .spawn()
             .expect("dovecot is missing: `make tools` installs dovecot-imapd");
         self.process = Some(process);
-        let mut ports = vec![self.imap, self.imaps];
-        if self.relays {
-            ports.extend([self.submission, self.submissions]);
-        }
         for port in ports {
             wait_for("dovecot", || {
                 std::net::TcpStream::connect(("127.0.0.1", port)).ok()
@@ -251,9 +265,15 @@ fn oauth2(known: PathBuf) -> String {
     std::thread::spawn(move || {
         for stream in server.incoming() {
             let mut stream = stream.unwrap();
-            let mut request = [0u8; 4_096];
-            let read = stream.read(&mut request).unwrap_or_default();
-            let request = String::from_utf8_lossy(&request[..read]);
+            let mut request = Vec::new();
+            let mut part = [0u8; 4_096];
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut part) {
+                    Ok(0) | Err(_) => break,
+                    Ok(read) => request.extend_from_slice(&part[..read]),
+                }
+            }
+            let request = String::from_utf8_lossy(&request);
             let tokens = fs::read_to_string(&known).unwrap_or_default();
             let known = tokens.lines().any(|token| {
                 request.contains(&format!("t={token} "))
@@ -273,7 +293,7 @@ fn oauth2(known: PathBuf) -> String {
     });
     format!(
         "tokeninfo_url = http://127.0.0.1:{port}/?t=\nusername_attribute = username\n\
-         active_attribute = active\nactive_value = true\ntimeout_msecs = 5000\n"
+         active_attribute = active\nactive_value = true\ntimeout_msecs = 60000\n"
     )
 }
 
