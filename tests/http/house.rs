@@ -106,9 +106,9 @@ impl House {
         self.daemon.run(arguments)
     }
 
-    /// Somebody calls, speaks, and hangs up after five seconds.
+    /// Somebody calls, and speaks until five seconds of it are recorded, whenever that begins.
     pub fn leave_voicemail(&self, number: &str) {
-        self.daemon.call(number, &self.path("caller.wav"), "5");
+        self.daemon.call(number, Some(&self.path("caller.wav")));
     }
 
     /// Somebody fills in the form of that name; the conversation that came of it, as an admin reads
@@ -388,6 +388,7 @@ name = "main-line"
 kind = "call"
 inbox = "customers"
 numbers = ["+4722334455"]
+voicemail_seconds = 5
 [channel.working_hours]
 voicemail = "brief"
 [[channel]]
@@ -396,6 +397,7 @@ kind = "call"
 inbox = "leads"
 schedule = "oslo"
 numbers = ["+4722334456"]
+voicemail_seconds = 5
 [channel.working_hours]
 voicemail = "brief"
 [channel.after_hours]

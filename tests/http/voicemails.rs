@@ -93,14 +93,17 @@ async fn a_voicemail_is_listed_heard_in_parts_given_and_deleted_by_who_sees_it()
             .contains("voicemail")
     );
 
-    let figures = house.as_token("all").get("/metrics").await.text;
     for part in [
         "ringdesk_calls_total{outcome=\"voicemail\"} 1",
         "ringdesk_media_packets_total{fate=\"received\"} ",
         "ringdesk_media_jitter_seconds_count 1",
         "ringdesk_media_loss_ratio_bucket{le=\"0.01\"} 1",
     ] {
-        assert!(figures.contains(part), "{part}: {figures}");
+        wait_for(part, async || {
+            let figures = house.as_token("all").get("/metrics").await.text;
+            figures.contains(part).then_some(())
+        })
+        .await;
     }
 
     let marked = anna

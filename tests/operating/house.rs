@@ -40,6 +40,7 @@ name = "main-line"
 kind = "call"
 numbers = ["+4722334455"]
 notify = ["office@example.com"]
+voicemail_seconds = 5
 working_hours = {{ voicemail = "brief" }}
 "#,
             place.configuration()
@@ -89,15 +90,15 @@ working_hours = {{ voicemail = "brief" }}
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Calls from outside, speaks, and hangs up after five seconds.
+    /// Calls from outside, and speaks until five seconds of it are recorded, whenever that begins.
     pub fn leave_voicemail(&self) {
-        self.call("5");
+        let words = self.path("caller.wav");
+        self.daemon.call("+4722334455", Some(&words));
     }
 
-    /// Calls from outside, speaks, and hangs up that many seconds after the answer.
-    pub fn call(&self, seconds: &str) {
-        let words = self.path("caller.wav");
-        self.daemon.call("+4722334455", &words, seconds);
+    /// Calls from outside, and says nothing until the daemon hangs up.
+    pub fn leave_silence(&self) {
+        self.daemon.call("+4722334455", None);
     }
 
     /// The voicemails as JSON.

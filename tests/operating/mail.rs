@@ -190,7 +190,7 @@ fn a_missed_call_is_mailed_without_audio() {
         server.port
     ));
     house.start();
-    house.call("1");
+    house.leave_silence();
     let mail = server.wait_for_mails(1)[0].replace("\r\n", "\n");
     let subject = "Subject: Missed call from +4790000000 to main-line\n";
     assert!(mail.contains(subject), "{mail}");

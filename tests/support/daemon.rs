@@ -87,19 +87,13 @@ impl Daemon {
         self.command(arguments).output().unwrap()
     }
 
-    /// Somebody calls that number from outside, says what is in the file, and hangs up that many
-    /// seconds after the answer.
-    pub fn call(&self, number: &str, words: &Path, seconds: &str) {
-        let words = words.to_str().unwrap();
-        let arguments = [
-            "call",
-            "--number",
-            number,
-            "--play",
-            words,
-            "--seconds",
-            seconds,
-        ];
+    /// Somebody calls that number from outside, says what is in the file, or nothing, and stays until
+    /// the daemon hangs up.
+    pub fn call(&self, number: &str, words: Option<&Path>) {
+        let mut arguments = vec!["call", "--number", number, "--seconds", "60"];
+        if let Some(words) = words {
+            arguments.extend(["--play", words.to_str().unwrap()]);
+        }
         let output = self.run(&arguments);
         assert!(output.status.success(), "{output:?}");
     }
