@@ -1,6 +1,8 @@
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::core::snapshot::Secret;
@@ -143,12 +145,16 @@ impl Server {
             let mut requests = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut request = [0; 4096];
-                let length = stream.read(&mut request).unwrap();
-                if length == 0 {
-                    return requests;
+                let mut request = Vec::new();
+                let mut part = [0; 4096];
+                // The body of each request; a connection without a request is the end.
+                while !request.ends_with(b"\r\n\r\n{}") {
+                    match stream.read(&mut part).unwrap() {
+                        0 => return requests,
+                        length => request.extend_from_slice(&part[..length]),
+                    }
                 }
-                requests.push(String::from_utf8_lossy(&request[..length]).into_owned());
+                requests.push(String::from_utf8_lossy(&request).into_owned());
                 // Whoever reads no further than its limit closes early.
                 let _ = stream.write_all(answer.as_bytes());
             }
@@ -309,9 +315,12 @@ fn who_never_answers_is_given_up_in_time() {
 
 #[test]
 fn nobody_there_and_no_http_are_told_apart() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}/?key=hidden", free.local_addr().unwrap());
-    drop(free);
+    // Bound, so that nobody else has it, and not listening.
+    let nobody = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    nobody.bind(&any.into()).unwrap();
+    let address = nobody.local_addr().unwrap().as_socket().unwrap();
+    let closed = format!("http://{address}/?key=hidden");
     let mut there = post(&closed);
     there.allow_private = true;
     let error = outcome(there).unwrap_err();

@@ -351,10 +351,17 @@ async fn signs_that_come_too_fast_are_lost_and_no_visitor_is_blamed_for_them() {
     for _ in 0..60 {
         page.say(json!({ "type": "typing" })).await;
     }
-    page.say(json!({ "type": "send", "client_id": "1", "text": "x" }))
-        .await;
+    // One or the other of these may come when there is room again.
+    for number in 0..30 {
+        page.say(json!({ "type": "send", "client_id": format!("said{number}"), "text": "x" }))
+            .await;
+    }
     let problem = page.hear("problem").await;
-    assert_eq!(problem["client_id"], "1", "the first that is told of");
+    let client_id = problem["client_id"].as_str().unwrap_or_default();
+    assert!(
+        client_id.starts_with("said"),
+        "the first that is told of: {problem}"
+    );
 }
 
 #[tokio::test]

@@ -120,11 +120,12 @@ async fn a_visitor_writes_by_keyboard_and_reads_the_answer_under_a_strict_policy
     says(&mut tab, "Where is <b>my</b> parcel?").await;
     has_heard(&office, &["Where is <b>my</b> parcel?"]).await;
 
-    office.types();
-    tab.until(
-        "that Anna writes",
-        &format!("{SHADOW}.querySelector('.typing').innerText.includes('Anna Berg')"),
-    )
+    let is_shown = format!("{SHADOW}.querySelector('.typing').innerText.includes('Anna Berg')");
+    // It is shown for some seconds only.
+    until("that Anna writes", async || {
+        office.types();
+        (tab.run(&is_shown).await == true).then_some(())
+    })
     .await;
     office.answers("On its way: https://example.com/track?id=1 <img src=x onerror=alert(1)>");
     tab.until("the answer", &has("On its way")).await;

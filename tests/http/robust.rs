@@ -10,7 +10,8 @@ use crate::house::{Form, House, PATIENCE, secret, wait_for};
 async fn raw(house: &House, octets: &[u8]) -> TcpStream {
     let address = house.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(octets).await.unwrap();
+    // Who is refused before the end may not get rid of the rest.
+    let _ = stream.write_all(octets).await;
     stream
 }
 
@@ -29,7 +30,7 @@ async fn a_head_that_never_ends_is_cut_and_holds_nobody_up() {
     for _ in 0..200 {
         slow.push(raw(&house, b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: ").await);
     }
-    assert_eq!(house.as_nobody().get("/health").await.status, 200);
+    assert_eq!(house.as_nobody().get("/health/live").await.status, 200);
     let told = answer(slow.pop().unwrap()).await;
     assert!(
         told.is_empty() || told.starts_with("HTTP/1.1 408"),

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use super::world::World;
 use super::{mail, wait_for};
@@ -29,28 +30,39 @@ enum Mistake {
     Confuses,
 }
 
-/// A server with one mail, whose connections make these mistakes in turn, and none after them.
+/// A server with one mail, whose connections make mistakes: each the one that it is told, and none
+/// once nobody tells it more.
 struct Server {
     port: u16,
+    mistakes: Option<Sender<Mistake>>,
     /// How often the mail was marked as seen.
     marked: Arc<AtomicUsize>,
 }
 
 impl Server {
-    fn start(mistakes: Vec<Mistake>) -> Server {
+    fn start() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let marked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&marked);
+        let (mistakes, told) = channel();
         std::thread::spawn(move || {
-            let mut mistakes = mistakes.into_iter();
             for stream in listener.incoming() {
-                let mistake = mistakes.next().unwrap_or(Mistake::Nothing);
+                let mistake = told.recv().unwrap_or(Mistake::Nothing);
                 // Whoever is hung up on does not hear the rest.
                 let _ = serve(stream.unwrap(), mistake, &counted);
             }
         });
-        Server { port, marked }
+        Server {
+            port,
+            mistakes: Some(mistakes),
+            marked,
+        }
+    }
+
+    /// The next connection makes this mistake; it waits for it.
+    fn next(&self, mistake: Mistake) {
+        self.mistakes.as_ref().unwrap().send(mistake).unwrap();
     }
 
     fn mailbox(&self) -> Mailbox {
@@ -143,16 +155,11 @@ fn whatever_a_server_does_the_mail_is_taken_in_once_when_it_comes() {
         (Mistake::GoesOn, "the server sends without end"),
         (Mistake::Leaves, "the connection ended"),
     ];
-    let server = Server::start(
-        mistakes
-            .iter()
-            .map(|it| it.0)
-            .chain([Mistake::Confuses])
-            .collect(),
-    );
+    let mut server = Server::start();
     let mut world = World::reading(vec![server.mailbox()]);
     world.start();
     for (mistake, words) in mistakes {
+        server.next(mistake);
         let told = wait_for(words, || {
             let states = world.email.as_ref().unwrap().states().all();
             let problem = states.into_iter().find_map(|it| it.problem)?;
@@ -160,6 +167,8 @@ fn whatever_a_server_does_the_mail_is_taken_in_once_when_it_comes() {
         });
         assert!(!told.contains("secret"), "{mistake:?}: {told}");
     }
+    server.next(Mistake::Confuses);
+    server.mistakes = None;
     wait_for("the mark", || {
         (server.marked.load(Ordering::SeqCst) > 0).then_some(())
     });

@@ -14,7 +14,7 @@ use super::house::*;
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Chromium starts within this, also on a busy machine.
-const STARTS: Duration = Duration::from_secs(60);
+const STARTS: Duration = Duration::from_secs(90);
 
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
