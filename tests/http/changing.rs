@@ -442,6 +442,14 @@ async fn a_rule_is_changed_in_its_file_with_its_comments_and_is_in_force() {
     })
     .await;
 
+    wait_for("the audit log", async || {
+        let lines = dora.get("/api/v1/audit").await.json().await["items"].clone();
+        let mut lines = lines.as_array().into_iter().flatten();
+        let line = lines.find(|line| line["action"] == "rule.change")?;
+        (line["object"] == "ask assign").then_some(())
+    })
+    .await;
+
     let late = dora.send(Method::PUT, path, &wanted).await;
     assert_eq!(late.reason(), (409, "conflict".to_owned()));
     let wrong = json!({ "rule": { "users": ["nobody-here"] } });

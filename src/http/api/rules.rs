@@ -84,12 +84,12 @@ struct Changed {
 async fn change(
     State(app): State<App>,
     asker: Asker,
-    At((name, rule)): At<(String, String)>,
+    At((name, rule_name)): At<(String, String)>,
     headers: HeaderMap,
     Read(mut change): Read<RuleChange>,
 ) -> Result<Response, HttpError> {
     channel_seen(&app.services.door.snapshot(), &asker, &name)?;
-    let rule: RuleName = serde_json::from_value(serde_json::Value::from(rule.as_str()))
+    let rule: RuleName = serde_json::from_value(serde_json::Value::from(rule_name.as_str()))
         .map_err(|_| HttpError::NotFound("rule of that name"))?;
     if let Some(tag) = headers.get(header::IF_MATCH) {
         let tag = tag.to_str().unwrap_or_default().trim().trim_matches('"');
@@ -98,7 +98,7 @@ async fn change(
     let channel = name.clone();
     let changed = app.blocking(move |app| Ok((app.services.change_rule)(&channel, rule, &change)?));
     let changed = changed.await?;
-    let object = format!("{name} {rule:?}");
+    let object = format!("{name} {rule_name}");
     app.audit(&asker, "rule.change", &object, &changed.file);
     let reload = app.services.reload().await?;
     let tag = changed.version.clone();
