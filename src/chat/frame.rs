@@ -204,11 +204,9 @@ impl Said {
         }
         let (from, name) = match &message.author {
             Author::Contact => (Speaker::Visitor, String::new()),
-            Author::User(user) => (Speaker::Person, person(snapshot, user)),
+            Author::User(user) => (Speaker::Person, snapshot.name_of_user(user)),
             Author::CustomerAgent(agent) => {
-                let known = snapshot.customer_agent(agent);
-                let name = known.map_or_else(|| agent.to_string(), |it| it.display_name.clone());
-                (Speaker::Program, name)
+                (Speaker::Program, snapshot.name_of_customer_agent(agent))
             }
             Author::Automatic => (Speaker::Automatic, String::new()),
         };
@@ -222,12 +220,6 @@ impl Said {
             client_id: message.external_id.clone().filter(|_| is_visitors),
         })
     }
-}
-
-/// How visitors know a user: by the name that people read.
-pub fn person(snapshot: &Snapshot, user: &str) -> String {
-    let known = snapshot.user(user);
-    known.map_or_else(|| user.to_owned(), |user| user.display_name.clone())
 }
 
 /// Whether the other side should still hear of a message.

@@ -137,11 +137,7 @@ pub(super) fn caller_through_trunk(request: &Request, trunk: Option<&Trunk>) -> 
 pub(super) fn caller_from_phone(snapshot: &Snapshot, user: &UserName) -> Caller {
     Caller {
         number: None,
-        name: Some(
-            snapshot
-                .user(user)
-                .map_or_else(|| user.to_string(), |user| user.display_name.clone()),
-        ),
+        name: Some(snapshot.name_of_user(user)),
         anonymous: false,
     }
 }

@@ -78,10 +78,8 @@ impl Visit {
             Happening::Typing { author, .. } => {
                 let name = match author {
                     Author::Contact | Author::Automatic => return Ok(()),
-                    Author::User(user) => frame::person(&snapshot, user),
-                    Author::CustomerAgent(agent) => snapshot
-                        .customer_agent(agent)
-                        .map_or_else(|| agent.to_string(), |it| it.display_name.clone()),
+                    Author::User(user) => snapshot.name_of_user(user),
+                    Author::CustomerAgent(agent) => snapshot.name_of_customer_agent(agent),
                 };
                 send(socket, &ToVisitor::Typing { name }).await
             }

@@ -113,6 +113,18 @@ impl Snapshot {
         self.customer_agents.named(name)
     }
 
+    /// What people call a user: the display name, or the name of one who is in it no more.
+    pub fn name_of_user(&self, name: &str) -> String {
+        self.user(name)
+            .map_or_else(|| name.to_owned(), |user| user.display_name.clone())
+    }
+
+    /// What people call a customer agent: the display name, or the name of one that is in it no more.
+    pub fn name_of_customer_agent(&self, name: &str) -> String {
+        self.customer_agent(name)
+            .map_or_else(|| name.to_owned(), |agent| agent.display_name.clone())
+    }
+
     /// Whether somebody may see what is in an inbox: everybody where it names no teams, else the main
     /// and extra members of its teams. What is in no inbox is everybody's; what is in an inbox that
     /// is gone is nobody's.

@@ -3,7 +3,6 @@
 
 use super::arriving::{clean, fill, preview};
 use super::people::refuse_empty;
-use super::words::agent_name;
 use super::{Conversations, Reply};
 use crate::core::conversation::command::{AgentReply, NewMessage, Refusal, RefusalKind};
 use crate::core::conversation::event::Happening;
@@ -101,7 +100,7 @@ impl Conversations {
                 });
                 let author = Author::CustomerAgent(agent.clone());
                 let mut record = self.blank(id, MessageKind::Sent, author, now.wall);
-                record.author_name = agent_name(agent, snapshot);
+                record.author_name = snapshot.name_of_customer_agent(agent);
                 record.delivery = Delivery::Pending;
                 let message = self.add(fill(record, message), Some(outgoing));
                 self.arm_idle(id, snapshot, now, now);
@@ -110,7 +109,7 @@ impl Conversations {
             AgentReply::HandsOver { code, reason } => {
                 let reason = clean_line(&reason, LONGEST_SUBJECT);
                 let code = clean_line(&code, LONGEST_SUBJECT);
-                let name = agent_name(agent, snapshot);
+                let name = snapshot.name_of_customer_agent(agent);
                 let text = format!("{name} hands over ({code}): {reason}");
                 self.tell(id, Author::CustomerAgent(agent.clone()), text, now);
                 self.hand_over(id, snapshot, now);

@@ -1,6 +1,6 @@
 //! What the router decides, and when it is asked again.
 
-use super::words::{called, display_name};
+use super::words::called;
 use super::{Conversations, Stands, Timer, holder};
 use crate::core::conversation::event::{Happening, Outgoing};
 use crate::core::conversation::permission::may_keep;
@@ -437,7 +437,7 @@ fn sender_name(channel: &Channel) -> String {
 
 /// Why somebody has it no more, as colleagues read it.
 fn why_taken(cause: Option<Cause>, user: &UserName, snapshot: &Snapshot) -> Option<String> {
-    let name = display_name(user, snapshot);
+    let name = snapshot.name_of_user(user);
     match cause? {
         Cause::NotAnswered => Some(format!("{name} has not answered in time.")),
         Cause::TakenBack => Some(format!("{name} went away without an answer.")),
