@@ -11,7 +11,22 @@ use crate::core::name::UserName;
 use crate::core::snapshot::Snapshot;
 use crate::core::time::Now;
 use crate::sip::flow::Flow;
-use crate::sip::message::{Contacts, NameAddr, Request, Response, Scheme, Uri};
+use crate::sip::message::{Contacts, Headers, NameAddr, Request, Response, Scheme, Uri};
+
+/// What a REGISTER asks for.
+struct Asked<'a> {
+    call_id: &'a str,
+    cseq: u32,
+    user_agent: Option<String>,
+    contacts: Wish,
+}
+
+enum Wish {
+    /// `Contact: *` with `Expires: 0`: every binding is taken away.
+    SignOff,
+    /// Each of these is added, renewed or taken away.
+    Contacts(Vec<Wanted>),
+}
 
 /// What one Contact of a REGISTER asks for.
 struct Wanted {
@@ -19,6 +34,14 @@ struct Wanted {
     instance: Option<(String, u32)>,
     /// Seconds; 0 takes the binding away.
     expires: u32,
+}
+
+/// Why a REGISTER changes nothing.
+enum Refusal {
+    /// This status and reason phrase.
+    Said(u16, String),
+    /// 423: a binding would be too short.
+    TooBrief,
 }
 
 impl Registrar {
@@ -34,9 +57,16 @@ impl Registrar {
             Ok(user) => user,
             Err(challenge) => return *challenge,
         };
-        match self.update(&user, request, flow, now) {
+        let asked = Asked::read(request, &user);
+        match asked.and_then(|asked| self.update(&user, &asked, flow, now)) {
             Ok(()) => self.accepted(&user, request, now),
-            Err(refusal) => *refusal,
+            Err(Refusal::Said(status, reason)) => {
+                self.response(request, status).with_reason(&reason)
+            }
+            Err(Refusal::TooBrief) => {
+                let response = self.response(request, 423);
+                response.with_header("Min-Expires", MIN_EXPIRES)
+            }
         }
     }
 
@@ -44,109 +74,34 @@ impl Registrar {
     fn update(
         &mut self,
         user: &UserName,
-        request: &Request,
+        asked: &Asked<'_>,
         flow: Flow,
         now: Now,
-    ) -> Result<(), Box<Response>> {
-        let refuse = |registrar: &mut Registrar, status: u16, reason: &str| {
-            Box::new(registrar.response(request, status).with_reason(reason))
-        };
-        let headers = &request.headers;
-        let (Ok(to), Ok(cseq), Ok(call_id)) = (headers.to(), headers.cseq(), headers.call_id())
-        else {
-            return Err(refuse(self, 400, "Bad Request - To, CSeq or Call-ID"));
-        };
-        if to.uri.user.as_deref() != Some(&**user) {
-            let reason = "Forbidden - To names another user than the credentials";
-            return Err(refuse(self, 403, reason));
-        }
-        let contacts = match headers.contacts() {
-            Ok(contacts) => contacts,
-            Err(problem) => {
-                return Err(refuse(self, 400, &format!("Bad Request - {problem}")));
-            }
-        };
-        let in_order = |binding: &Binding| binding.call_id != call_id || binding.cseq < cseq.number;
-        let out_of_order = "Server Internal Error - CSeq is not higher than before";
-        let list = match contacts {
-            Contacts::Star => {
-                if headers.expires() != Ok(Some(0)) {
-                    return Err(refuse(
-                        self,
-                        400,
-                        "Bad Request - Contact * without Expires 0",
-                    ));
-                }
-                if !self.devices_of(user).all(in_order) {
-                    return Err(refuse(self, 500, out_of_order));
+    ) -> Result<(), Refusal> {
+        let wanted = match &asked.contacts {
+            Wish::Contacts(wanted) => wanted,
+            Wish::SignOff => {
+                for binding in self.devices_of(user) {
+                    asked.check_order(binding)?;
                 }
                 self.unbind_all(user, now);
                 return Ok(());
             }
-            Contacts::List(list) => list,
         };
-        if list.len() > MAX_BINDINGS_PER_USER {
-            return Err(refuse(self, 400, "Bad Request - too many Contacts"));
-        }
-        let too_long = |text: &str| text.len() > MAX_KEPT_OCTETS;
-        if too_long(call_id) || headers.list("Contact").any(too_long) {
-            return Err(refuse(
-                self,
-                400,
-                "Bad Request - Contact or Call-ID too long",
-            ));
-        }
-        let default = match headers.expires() {
-            Ok(Some(seconds)) => seconds,
-            // What cannot be read is as good as not there (RFC 3261 §10.2.1.1).
-            Ok(None) | Err(_) => DEFAULT_EXPIRES,
-        };
-        let wanted: Vec<Wanted> = list
-            .into_iter()
-            .map(|contact| Wanted::of(contact, default))
-            .collect();
-        for one in &wanted {
-            if one.contact.scheme != Scheme::Sip {
-                return Err(refuse(self, 400, "Bad Request - Contact is not a sip: URI"));
-            }
-            if (1..MIN_EXPIRES).contains(&one.expires) {
-                let response = self.response(request, 423);
-                return Err(Box::new(response.with_header("Min-Expires", MIN_EXPIRES)));
-            }
-            if let Some(binding) = self.bound(user, one).and_then(|id| self.bindings.get(&id))
-                && !in_order(binding)
-            {
-                return Err(refuse(self, 500, out_of_order));
-            }
-        }
-        let user_agent = headers.value("User-Agent").map(short);
         for one in wanted {
-            let earlier = self.bound(user, &one);
-            if one.expires == 0 {
-                if let Some(id) = earlier {
-                    self.unbind(id, now, "it was signed off");
-                }
-                continue;
+            one.check()?;
+            if let Some(binding) = self.bound(user, one).and_then(|id| self.bindings.get(&id)) {
+                asked.check_order(binding)?;
             }
-            let lifetime = Duration::from_secs(u64::from(one.expires.min(MAX_EXPIRES)));
-            let ping_at = is_behind_nat(&one.contact, &flow).then(|| now.mono + PING_INTERVAL);
-            self.renew(
-                earlier,
-                Binding {
-                    user: user.clone(),
-                    contact: one.contact,
-                    flow,
-                    user_agent: user_agent.clone(),
-                    registered: now.wall,
-                    expires: now.wall + lifetime,
-                    instance: one.instance,
-                    call_id: call_id.to_owned(),
-                    cseq: cseq.number,
-                    ends: now.mono + lifetime,
-                    ping_at,
-                },
-                now,
-            );
+        }
+        for one in wanted {
+            let earlier = self.bound(user, one);
+            if one.expires > 0 {
+                let binding = asked.binding(user, one, flow, now);
+                self.renew(earlier, binding, now);
+            } else if let Some(id) = earlier {
+                self.unbind(id, now, "it was signed off");
+            }
         }
         Ok(())
     }
@@ -186,7 +141,92 @@ impl Registrar {
     }
 }
 
+impl<'a> Asked<'a> {
+    /// Reads a REGISTER of this user.
+    fn read(request: &'a Request, user: &UserName) -> Result<Asked<'a>, Refusal> {
+        let headers = &request.headers;
+        let (Ok(to), Ok(cseq), Ok(call_id)) = (headers.to(), headers.cseq(), headers.call_id())
+        else {
+            return Err(bad("To, CSeq or Call-ID"));
+        };
+        if to.uri.user.as_deref() != Some(&**user) {
+            let reason = "Forbidden - To names another user than the credentials";
+            return Err(Refusal::Said(403, reason.to_owned()));
+        }
+        let contacts = match headers.contacts() {
+            Ok(Contacts::List(list)) => Wish::Contacts(Wanted::read(list, headers, call_id)?),
+            Ok(Contacts::Star) if headers.expires() == Ok(Some(0)) => Wish::SignOff,
+            Ok(Contacts::Star) => return Err(bad("Contact * without Expires 0")),
+            Err(problem) => return Err(bad(&problem.to_string())),
+        };
+        Ok(Asked {
+            call_id,
+            cseq: cseq.number,
+            user_agent: headers.value("User-Agent").map(short),
+            contacts,
+        })
+    }
+
+    /// What comes late, after a newer REGISTER of the same phone, changes nothing.
+    fn check_order(&self, binding: &Binding) -> Result<(), Refusal> {
+        if binding.call_id != self.call_id || binding.cseq < self.cseq {
+            return Ok(());
+        }
+        let reason = "Server Internal Error - CSeq is not higher than before";
+        Err(Refusal::Said(500, reason.to_owned()))
+    }
+
+    fn binding(&self, user: &UserName, wanted: &Wanted, flow: Flow, now: Now) -> Binding {
+        let lifetime = Duration::from_secs(u64::from(wanted.expires.min(MAX_EXPIRES)));
+        let is_behind_nat = is_behind_nat(&wanted.contact, &flow);
+        Binding {
+            user: user.clone(),
+            contact: wanted.contact.clone(),
+            flow,
+            user_agent: self.user_agent.clone(),
+            registered: now.wall,
+            expires: now.wall + lifetime,
+            instance: wanted.instance.clone(),
+            call_id: self.call_id.to_owned(),
+            cseq: self.cseq,
+            ends: now.mono + lifetime,
+            ping_at: is_behind_nat.then(|| now.mono + PING_INTERVAL),
+        }
+    }
+}
+
+fn bad(problem: &str) -> Refusal {
+    Refusal::Said(400, format!("Bad Request - {problem}"))
+}
+
 impl Wanted {
+    fn read(list: Vec<NameAddr>, headers: &Headers, call_id: &str) -> Result<Vec<Wanted>, Refusal> {
+        if list.len() > MAX_BINDINGS_PER_USER {
+            return Err(bad("too many Contacts"));
+        }
+        let too_long = |text: &str| text.len() > MAX_KEPT_OCTETS;
+        if too_long(call_id) || headers.list("Contact").any(too_long) {
+            return Err(bad("Contact or Call-ID too long"));
+        }
+        let default = match headers.expires() {
+            Ok(Some(seconds)) => seconds,
+            // What cannot be read is as good as not there (RFC 3261 §10.2.1.1).
+            Ok(None) | Err(_) => DEFAULT_EXPIRES,
+        };
+        let wanted = list.into_iter().map(|contact| Wanted::of(contact, default));
+        Ok(wanted.collect())
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        if self.contact.scheme != Scheme::Sip {
+            return Err(bad("Contact is not a sip: URI"));
+        }
+        if (1..MIN_EXPIRES).contains(&self.expires) {
+            return Err(Refusal::TooBrief);
+        }
+        Ok(())
+    }
+
     fn of(contact: NameAddr, default_expires: u32) -> Wanted {
         let expires = match contact.params.value("expires") {
             None => default_expires,
