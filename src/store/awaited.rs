@@ -10,8 +10,8 @@ use super::journal::Position;
 use crate::core::time::Mono;
 
 /// How long at most somebody waits for the database once the journal has it: longer than a
-/// checkpoint, shorter than a person's patience.
-const LONGEST: Duration = Duration::from_secs(2);
+/// checkpoint takes on a disk that others write much to, shorter than a person's patience.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Those who wait, and how far the database is.
 #[derive(Default)]

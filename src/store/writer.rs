@@ -208,7 +208,7 @@ impl Store {
     }
 
     /// Calls `then` once every record that was taken in before is on the disk and can be read from
-    /// the database, and hurries both. Where the database does not take them within two seconds, it
+    /// the database, and hurries both. Where the database does not take them within ten seconds, it
     /// is called all the same, and that is told of. Calls come in the order in which they were asked
     /// for, on a thread of the store, which they must not hold up. Returns false where there is no
     /// room: it is not called.
