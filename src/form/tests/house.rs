@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::middleware::map_request;
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -78,7 +81,7 @@ pub async fn open_with(
     let forms = Arc::new(Forms::new(door).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = routes(Arc::clone(&forms));
+    let router = routes(Arc::clone(&forms)).layer(map_request(read_whole));
     tokio::spawn(async move { axum::serve(listener, router).await });
     // Another test of this process may have done so.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
@@ -93,6 +96,14 @@ pub async fn open_with(
         arrivals,
         directory,
     }
+}
+
+/// As the daemon's HTTP does: a connection that is closed on what a client still sends is reset, and
+/// the client may never read why it was refused.
+async fn read_whole(request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    let octets = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    Request::from_parts(parts, Body::from(octets))
 }
 
 /// An engine that keeps each message once, and refuses the word `refuse`.

@@ -136,13 +136,17 @@ async fn one_address_may_send_so_many_in_an_hour_and_mistakes_do_not_count() {
 #[tokio::test]
 async fn a_flood_is_turned_away_before_it_is_read() {
     let house = open(|_| {}).await;
-    let mut statuses = Vec::new();
-    for _ in 0..70 {
-        let empty: [(&str, &str); 0] = [];
-        statuses.push(answer(house.urlencoded(&empty)).await.0);
-    }
-    assert_eq!(statuses[..60], [422; 60]);
-    assert_eq!(statuses[69], 429);
+    let empty: [(&str, &str); 0] = [];
+    let mut looked_at = 0;
+    let turned_away = loop {
+        let status = answer(house.urlencoded(&empty)).await.0;
+        if status != 422 {
+            break status;
+        }
+        looked_at += 1;
+    };
+    assert_eq!(turned_away, 429);
+    assert!(looked_at >= 60, "{looked_at}");
 }
 
 #[tokio::test]
