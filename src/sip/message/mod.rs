@@ -6,6 +6,7 @@
 mod check;
 mod header_name;
 mod headers;
+mod host;
 mod method;
 mod name_addr;
 mod params;
@@ -23,6 +24,7 @@ mod via;
 
 pub use check::{ACCEPT, ALLOW, check_request};
 pub use headers::{CSeq, HeaderError, Headers};
+pub use host::Host;
 pub use method::Method;
 pub use name_addr::{Contacts, NameAddr, NameAddrError};
 pub use params::Params;
@@ -31,5 +33,5 @@ pub use parse::{MAX_MESSAGE_OCTETS, MAX_REQUEST_URI_OCTETS, ParseError};
 pub use status::reason_phrase;
 pub use stream::{Frame, StreamReader, Unframable};
 pub use text::{Message, Request, Response};
-pub use uri::{Host, RequestUri, Scheme, Uri, UriError};
+pub use uri::{RequestUri, Scheme, Uri, UriError};
 pub use via::{Via, ViaError};

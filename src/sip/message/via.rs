@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::host::{Host, HostPortError, parse_host_port, write_host_port};
 use super::params::Params;
 use super::scan;
-use super::uri::{Host, HostPortError, parse_host_port, write_host_port};
 
 /// One hop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
