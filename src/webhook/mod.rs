@@ -6,6 +6,7 @@
 
 mod attempt;
 mod deliver;
+mod line;
 mod look;
 mod payload;
 mod queue;

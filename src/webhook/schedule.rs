@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::line::{Line, Waiting};
 use crate::core::id::RandomSource;
 use crate::core::time::{Mono, Now, Wall};
 
@@ -143,30 +144,6 @@ pub struct Schedule {
     /// Rises with each attempt, so that endpoints take turns.
     turn: u64,
     actions: VecDeque<Action>,
-}
-
-/// One webhook's deliveries.
-#[derive(Default)]
-struct Line {
-    configured: bool,
-    stopped: bool,
-    waiting: BTreeMap<u64, Waiting>,
-    /// Those that are not under way, by when they are due.
-    due: BTreeSet<(Mono, u64)>,
-    octets: u64,
-    under_way: usize,
-    /// In a row, of the endpoint and not of one delivery.
-    failures: u32,
-    pause_until: Mono,
-    last_turn: u64,
-}
-
-struct Waiting {
-    octets: u64,
-    queued: Wall,
-    attempts: u32,
-    /// When it may be tried; `None`: it is under way.
-    due: Option<Mono>,
 }
 
 /// How a webhook stands.
@@ -474,96 +451,6 @@ impl Schedule {
                 webhook: name,
                 sequence,
             }));
-        }
-    }
-}
-
-impl Line {
-    /// When it has something to send; `None`: not before something else happens.
-    fn ready_at(&self, policy: &Policy) -> Option<Mono> {
-        let most = if self.failures > 0 { 1 } else { policy.each };
-        if self.stopped || !self.configured || self.under_way >= most {
-            return None;
-        }
-        let (due, _) = self.due.first()?;
-        Some((*due).max(self.pause_until))
-    }
-
-    fn begin(&mut self, turn: u64) -> Option<u64> {
-        let (_, sequence) = self.due.pop_first()?;
-        self.waiting.get_mut(&sequence)?.due = None;
-        self.under_way = self.under_way.saturating_add(1);
-        self.last_turn = turn;
-        Some(sequence)
-    }
-
-    fn take_under_way(&mut self, sequence: u64) -> Option<Waiting> {
-        if self.waiting.get(&sequence)?.due.is_some() {
-            return None;
-        }
-        let waiting = self.waiting.remove(&sequence)?;
-        self.octets = self.octets.saturating_sub(waiting.octets);
-        self.under_way = self.under_way.saturating_sub(1);
-        Some(waiting)
-    }
-
-    fn bring_forward(&mut self, now: Mono) {
-        self.due.clear();
-        for (sequence, waiting) in &mut self.waiting {
-            if waiting.due.is_some() {
-                waiting.due = Some(now);
-                self.due.insert((now, *sequence));
-            }
-        }
-    }
-
-    /// Buries all that is not under way.
-    fn bury_resting(&mut self, name: &Name, burial: Burial, actions: &mut VecDeque<Action>) {
-        self.bury(name, burial, actions, |_| true);
-    }
-
-    /// Buries what has waited for too long behind others.
-    fn bury_old(
-        &mut self,
-        name: &Name,
-        give_up: Duration,
-        now: Wall,
-        actions: &mut VecDeque<Action>,
-    ) {
-        self.bury(name, Burial::GivenUp, actions, |waiting| {
-            now.since(waiting.queued) >= give_up
-        });
-    }
-
-    fn bury(
-        &mut self,
-        name: &Name,
-        burial: Burial,
-        actions: &mut VecDeque<Action>,
-        which: impl Fn(&Waiting) -> bool,
-    ) {
-        let chosen: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.due.is_some() && which(waiting))
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        for sequence in chosen {
-            let Some(waiting) = self.waiting.remove(&sequence) else {
-                continue;
-            };
-            self.octets = self.octets.saturating_sub(waiting.octets);
-            if let Some(due) = waiting.due {
-                self.due.remove(&(due, sequence));
-            }
-            actions.push_back(Action::Bury {
-                key: Key {
-                    webhook: name.clone(),
-                    sequence,
-                },
-                attempts: waiting.attempts,
-                burial,
-            });
         }
     }
 }
