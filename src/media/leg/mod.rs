@@ -6,6 +6,7 @@
 //! bridged know nothing of each other: what one has [`Heard`], its owner gives to the other's
 //! [`MediaLeg::forward`].
 
+mod agreed;
 mod outgoing;
 mod playing;
 mod reports;
@@ -18,14 +19,13 @@ use std::time::Duration;
 
 use crate::core::prompt::Audio;
 use crate::core::time::{Mono, Now};
-use crate::media::command::{
-    Agreement, Codec, Direction, MediaCounters, MediaEvent, MediaId, RecordingEnd,
-};
+use crate::media::command::{Agreement, Codec, MediaCounters, MediaEvent, MediaId, RecordingEnd};
 use crate::media::dtmf::{KeyReader, PressId};
 use crate::media::g711::transcode;
 use crate::media::rtp::rtcp::Report;
 use crate::media::rtp::{Datagram, HEADER_LENGTH, Header, Packet, Reception, demultiplex};
 
+use agreed::{Agreed, MAX_FRAME, Meaning, sendable};
 use outgoing::{Carried, Outgoing};
 use playing::Playing;
 use reports::Reports;
@@ -34,15 +34,6 @@ use take::Take;
 
 /// How long neither RTP nor RTCP may come before [`MediaEvent::Silent`].
 pub const SILENT_AFTER: Duration = Duration::from_secs(30);
-
-/// The static payload type of comfort noise (RFC 3389 §4).
-const COMFORT_NOISE: u8 = 13;
-
-/// Samples in a millisecond.
-const SAMPLES_PER_MILLI: u128 = 8;
-
-/// Samples of the longest frame, 60 ms.
-const MAX_FRAME: usize = 480;
 
 /// One side of a call's audio.
 #[derive(Debug)]
@@ -65,29 +56,6 @@ pub struct MediaLeg {
     leaving: bool,
     events: VecDeque<MediaEvent>,
     counters: MediaCounters,
-}
-
-/// What offer and answer agreed on, as each packet needs it.
-#[derive(Debug)]
-struct Agreed {
-    codec: Codec,
-    send_payload_type: u8,
-    send_event_type: Option<u8>,
-    receive: [Meaning; 128],
-    /// Samples in a packet of ours.
-    frame: usize,
-    direction: Direction,
-    remote_rtcp: SocketAddr,
-    source: SourceLock,
-}
-
-/// What a payload type means in packets that we receive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    NotAgreed,
-    Audio(Codec),
-    Event,
-    ComfortNoise,
 }
 
 /// Whether anything comes.
@@ -558,52 +526,6 @@ impl MediaLeg {
     fn pass(&mut self, now: Mono) {
         self.now = self.now.max(now);
     }
-}
-
-impl Agreed {
-    fn new(agreement: &Agreement, source: SourceLock) -> Agreed {
-        let mut receive = [Meaning::NotAgreed; 128];
-        receive[usize::from(COMFORT_NOISE)] = Meaning::ComfortNoise;
-        let audio = agreement.receive_payload_types.iter();
-        let audio = audio.map(|&(payload_type, codec)| (payload_type, Meaning::Audio(codec)));
-        let events = agreement.events.map(|(_, ours)| (ours, Meaning::Event));
-        for (payload_type, meaning) in audio.chain(events) {
-            if let Some(slot) = receive.get_mut(usize::from(payload_type)) {
-                *slot = meaning;
-            }
-        }
-        let frame = (agreement.ptime.as_millis() * SAMPLES_PER_MILLI) as usize;
-        Agreed {
-            codec: agreement.codec,
-            send_payload_type: agreement.send_payload_type,
-            send_event_type: agreement.events.map(|(theirs, _)| theirs),
-            receive,
-            frame: frame.clamp(MAX_FRAME / 6, MAX_FRAME),
-            direction: agreement.direction,
-            remote_rtcp: agreement.remote_rtcp,
-            source,
-        }
-    }
-
-    fn receives(&self) -> bool {
-        match self.direction {
-            Direction::SendRecv | Direction::RecvOnly => true,
-            Direction::SendOnly | Direction::Inactive => false,
-        }
-    }
-
-    /// Where RTP goes; `None`: nowhere.
-    fn destination(&self) -> Option<SocketAddr> {
-        match self.direction {
-            Direction::SendRecv | Direction::SendOnly => sendable(self.source.destination()),
-            Direction::RecvOnly | Direction::Inactive => None,
-        }
-    }
-}
-
-/// The address, unless it means "nowhere" (`0.0.0.0`, `::` or port 0, as held calls have).
-fn sendable(to: SocketAddr) -> Option<SocketAddr> {
-    (!to.ip().is_unspecified() && to.port() != 0).then_some(to)
 }
 
 #[cfg(test)]

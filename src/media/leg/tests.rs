@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::prompt::PromptAudio;
 use crate::core::time::Wall;
+use crate::media::command::Direction;
 use crate::media::rtp::rtcp::{self, Part};
 use crate::media::rtp::{MAX_DATAGRAM, sequence_distance, timestamp_distance};
 
