@@ -1,6 +1,8 @@
 //! The stream of events (server-sent events): what happens in the inboxes that one may see, from where
 //! one left off. What may be seen is looked at for each event anew.
 
+mod entry;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +14,6 @@ use axum::response::sse::{Event as Told, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::Instant;
@@ -21,14 +22,12 @@ use utoipa_axum::routes;
 
 use super::body::Asked;
 use super::routes::Routes;
-use super::views::{ContactView, ConversationView, MessageView, PresenceView};
 use super::{App, Asker, HttpError, Needs};
-use crate::core::conversation::{Event, Happening, SeenRecord};
+use crate::core::conversation::Happening;
 use crate::core::hex::hex;
-use crate::core::name::InboxName;
 use crate::core::snapshot::Scope;
-use crate::core::time::Wall;
 use crate::inbox::{Door, Published};
+use entry::{Entry, entry};
 
 /// Events that are kept for those who come back: some minutes of a busy day.
 const KEPT: usize = 4_096;
@@ -48,19 +47,6 @@ const STREAMS_OF_ONE: usize = 100;
 /// How often something is sent where nothing happens, so that proxies keep the connection and a
 /// listener that is gone is noticed. Access is looked at then, too.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// An event as it is told.
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    name: &'static str,
-    inbox: Option<InboxName>,
-    /// What a token needs besides reading conversations.
-    scope: Option<Scope>,
-    conversation: Option<String>,
-    channel: Option<String>,
-    data: String,
-}
 
 /// Everything that was told lately, and everybody who listens.
 #[derive(Debug)]
@@ -219,98 +205,6 @@ impl Events {
             .strip_prefix('.')?
             .parse()
             .ok()
-    }
-}
-
-fn entry(number: u64, event: &Event) -> Option<Entry> {
-    let name = event.what.name()?;
-    let (conversation, channel) = match &event.what {
-        Happening::Created(conversation)
-        | Happening::Changed(conversation)
-        | Happening::Assigned { conversation, .. }
-        | Happening::Message { conversation, .. }
-        | Happening::MessageChanged { conversation, .. } => (
-            Some(conversation.id.to_string()),
-            Some(conversation.channel.to_string()),
-        ),
-        Happening::Deleted(conversation)
-        | Happening::Seen { conversation, .. }
-        | Happening::Typing { conversation, .. } => (Some(conversation.to_string()), None),
-        Happening::Presence(_) | Happening::Contact(_) | Happening::MailOwner { .. } => {
-            (None, None)
-        }
-    };
-    let scope = match &event.what {
-        Happening::Presence(_) => Some(Scope::ReadUsers),
-        Happening::Contact(_) => Some(Scope::ReadContacts),
-        _ => None,
-    };
-    Some(Entry {
-        number,
-        name,
-        inbox: event.inbox.clone(),
-        scope,
-        conversation,
-        channel,
-        data: data(event.at, event).to_string(),
-    })
-}
-
-fn data(at: Wall, event: &Event) -> Value {
-    let inbox = &event.inbox;
-    match &event.what {
-        Happening::Created(conversation) | Happening::Changed(conversation) => {
-            json!({ "at": at, "conversation": ConversationView::of(conversation) })
-        }
-        Happening::Assigned {
-            conversation,
-            before,
-            decision,
-        } => json!({
-            "at": at,
-            "conversation": ConversationView::of(conversation),
-            "before": before,
-            "by_rule": decision.is_some(),
-        }),
-        Happening::Message {
-            conversation,
-            message,
-            ..
-        }
-        | Happening::MessageChanged {
-            conversation,
-            message,
-        } => json!({
-            "at": at,
-            "conversation": ConversationView::of(conversation),
-            "message": MessageView::of(message),
-        }),
-        Happening::Deleted(conversation) => {
-            json!({ "at": at, "conversation": { "id": conversation, "inbox": inbox } })
-        }
-        Happening::Seen {
-            conversation,
-            user,
-            at: until,
-        } => json!({
-            "at": at,
-            "conversation": { "id": conversation, "inbox": inbox },
-            "user": user,
-            "until": (*until != SeenRecord::NOTHING).then_some(until),
-        }),
-        Happening::Typing {
-            conversation,
-            author,
-        } => json!({
-            "at": at,
-            "conversation": { "id": conversation, "inbox": inbox },
-            "author": author,
-        }),
-        Happening::Presence(presence) => {
-            json!({ "at": at, "presence": PresenceView::of(presence) })
-        }
-        Happening::Contact(contact) => json!({ "at": at, "contact": ContactView::of(contact) }),
-        Happening::MailOwner { .. } => Value::Null,
     }
 }
 
