@@ -6,7 +6,6 @@
 
 mod attempt;
 mod deliver;
-mod line;
 mod look;
 mod payload;
 mod queue;

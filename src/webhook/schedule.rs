@@ -6,13 +6,15 @@
 //! no other. Endpoints share the requests that may be under way fairly: whoever has the fewest goes
 //! first.
 
+mod line;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::{Line, Waiting};
 use crate::core::id::RandomSource;
 use crate::core::time::{Mono, Now, Wall};
+use line::{Line, Waiting};
 
 /// The name of a webhook.
 pub type Name = Arc<str>;

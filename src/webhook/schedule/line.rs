@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::schedule::{Action, Burial, Key, Name, Policy};
+use super::{Action, Burial, Key, Name, Policy};
 use crate::core::time::{Mono, Wall};
 
 /// One webhook's deliveries.
