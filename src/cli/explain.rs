@@ -589,7 +589,7 @@ mod tests {
           open: no schedule. Snapshot 41
           rule assign
           step 1 (least-busy):
-            anna: chosen: 0 open
+            anna: chosen: 0 open; of 2 equals the one listed first
             bjorn: lost-tie: 0 open
         10:41:05Z assigned to bjorn by user mona
         "#);

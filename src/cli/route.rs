@@ -352,7 +352,7 @@ mod tests {
           rule assign
           step 1 (least-busy): nobody
           step 2 (least-busy):
-            anna: chosen: 0 open
+            anna: chosen: 0 open; of 2 equals the one listed first
             bjorn: lost-tie: 0 open
           step 1: the contact is not known
           automatic reply "We have it.": reply of assign

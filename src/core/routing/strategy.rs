@@ -148,7 +148,12 @@ impl Choosing<'_> {
         let mut verdicts: Vec<Option<(Code, Arc<str>)>> = vec![None; length];
         for rank in chosen {
             if let Some(verdict) = verdicts.get_mut(rank.place) {
-                *verdict = Some((Code::Chosen, words.went_by(rank.key)));
+                let went_by = words.went_by(rank.key);
+                let detail = match self.preferred(rank, left) {
+                    Some(preferred) => format!("{went_by}; {preferred}").into(),
+                    None => went_by,
+                };
+                *verdict = Some((Code::Chosen, detail));
             }
         }
         let full = self.course.ringing.len() + chosen.len() >= limit(self.step);
@@ -164,6 +169,27 @@ impl Choosing<'_> {
             }
         }
         verdicts
+    }
+
+    /// Why the one who was chosen comes before those who are equal, if there are any.
+    fn preferred(&self, chosen: &Rank, left: &[Rank]) -> Option<String> {
+        if !matches!(
+            self.step.strategy,
+            Strategy::LeastBusy | Strategy::LongestIdle
+        ) {
+            return None;
+        }
+        let equal = || left.iter().filter(|rank| rank.key == chosen.key);
+        let others = equal().count();
+        let by_place = equal().any(|rank| rank.tie == chosen.tie);
+        let why = match chosen.tie {
+            _ if by_place => "the one listed first",
+            Tie::Latest(_) => "the most recently assigned",
+            Tie::Earliest(_) => "the least recently assigned",
+            Tie::Listed => "the one listed first",
+            Tie::Throw(_) => "the one thrown for",
+        };
+        (others > 0).then(|| format!("of {} equals {why}", others + 1))
     }
 
     fn passed_over(&self, rank: &Rank, first: Option<&Rank>, full: bool) -> Code {
