@@ -20,9 +20,6 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// A working day and the way home.
 const DEFAULT_SESSION: Duration = Duration::from_secs(12 * 3600);
 
-/// The longest path of a Unix socket, in octets (unix(7): 108 with the zero at its end).
-const MAX_SOCKET_OCTETS: usize = 107;
-
 pub(super) fn http(entry: &HttpEntry, findings: &mut Findings) -> HttpSettings {
     let listen = match &entry.listen {
         None => DEFAULT_LISTEN,
@@ -139,9 +136,10 @@ fn lmtp(written: &Placed<String>, files: &Files, findings: &mut Findings) -> Opt
     {
         let path = files.path(path);
         let octets = path.as_os_str().as_bytes().len();
-        if octets > MAX_SOCKET_OCTETS {
+        let most = LmtpListen::LONGEST_PATH;
+        if octets > most {
             let message = format!(
-                "the path of the socket, {}, has {octets} octets; {MAX_SOCKET_OCTETS} are the most. Write a shorter one, as in lmtp = \"unix:/run/ringdesk/lmtp\".",
+                "the path of the socket, {}, has {octets} octets; {most} are the most. Write a shorter one, as in lmtp = \"unix:/run/ringdesk/lmtp\".",
                 path.display()
             );
             findings.error(&written.place, message);

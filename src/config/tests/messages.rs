@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{directory, load_directory, write_secret};
 use crate::core::snapshot::{
-    AgentProtocol, ImapSecurity, MailLogin, RuleName, Scope, SmtpSecurity, Strategy, Target,
-    TieBreak, WhenAway,
+    AgentProtocol, ImapSecurity, LmtpListen, MailLogin, RuleName, Scope, SmtpSecurity, Strategy,
+    Target, TieBreak, WhenAway,
 };
 use crate::core::time::Wall;
 
@@ -190,6 +190,20 @@ fn table(changes: &[(&str, &str)]) -> String {
 #[test]
 fn an_office_with_all_four_kinds_loads_without_a_word() {
     assert_eq!(office().warnings, []);
+}
+
+#[test]
+fn the_path_of_a_socket_is_no_longer_than_sockets_can_have() {
+    let with = |octets: usize| {
+        let path = format!("unix:/{}", "x".repeat(octets - 1));
+        office_with(&OFFICE.replace("unix:../data/lmtp", &path)).map(|_| ())
+    };
+    assert_eq!(with(LmtpListen::LONGEST_PATH), Ok(()));
+    let refused = with(LmtpListen::LONGEST_PATH + 1).unwrap_err().to_string();
+    assert!(
+        refused.contains("has 104 octets; 103 are the most"),
+        "{refused}"
+    );
 }
 
 #[test]

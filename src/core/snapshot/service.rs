@@ -51,6 +51,15 @@ pub enum LmtpListen {
     Address(SocketAddr),
 }
 
+impl LmtpListen {
+    /// What the name of a socket ends with until it can be connected to.
+    pub const UNREADY: &'static str = ".new";
+
+    /// The longest path, in octets (unix(7): 108 with the zero at its end), which leaves room for
+    /// [`LmtpListen::UNREADY`].
+    pub const LONGEST_PATH: usize = 107 - LmtpListen::UNREADY.len();
+}
+
 /// `[contacts]`: by what a contact, and so the owner, is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContactLookup {

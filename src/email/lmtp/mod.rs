@@ -5,7 +5,7 @@ mod session;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,19 +118,32 @@ enum Listener {
 /// Binds a socket in the place of one that a daemon left behind. Whoever sees it can connect; who
 /// may is decided by the directory that it lies in.
 async fn bind(path: &Path) -> io::Result<UnixListener> {
-    if UnixStream::connect(path).await.is_ok() {
+    if is_socket(path)? && UnixStream::connect(path).await.is_ok() {
         return Err(io::Error::from(io::ErrorKind::AddrInUse));
     }
     let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
+    fresh.push(LmtpListen::UNREADY);
     let fresh = PathBuf::from(fresh);
-    if fresh.exists() {
+    if is_socket(&fresh)? {
         fs::remove_file(&fresh)?;
     }
     let listener = UnixListener::bind(&fresh)?;
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o666))?;
     fs::rename(&fresh, path)?;
     Ok(listener)
+}
+
+/// False where nothing is. What is no socket belongs to somebody else, and is not replaced.
+fn is_socket(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(io::Error::other(format!(
+            "{} is there already, and is no socket",
+            path.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 struct Serving {

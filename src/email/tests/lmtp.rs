@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::world::World;
 use super::{mail, wait_for};
+use crate::core::snapshot::LmtpListen;
 
 pub struct Client(UnixStream);
 
@@ -139,6 +140,27 @@ fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     second.snapshot = world.snapshot.clone();
     second.start();
     second.wait_for_trouble("mail cannot be taken over LMTP");
+    Client::connect(&path);
+}
+
+#[test]
+fn a_file_that_stands_where_the_socket_should_is_kept() {
+    let mut world = World::new();
+    let path = world.lmtp();
+    std::fs::write(&path, "somebody's notes").unwrap();
+    world.start();
+    world.wait_for_trouble("is no socket");
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's notes");
+}
+
+#[test]
+fn the_longest_path_of_a_socket_that_the_configuration_takes_works() {
+    let mut world = World::new();
+    let short = world.lmtp();
+    let spare = LmtpListen::LONGEST_PATH - short.as_os_str().len();
+    let path = short.with_file_name(format!("lmtp.sock{}", "x".repeat(spare)));
+    world.snapshot.settings.email.lmtp = Some(LmtpListen::Path(path.clone()));
+    world.start();
     Client::connect(&path);
 }
 
