@@ -124,8 +124,9 @@ impl Rates {
         check(&self.sign_ins, &network, text)?;
         let text = "This user was tried too often.";
         let user: String = user.chars().take(LONGEST_USER).collect();
-        let networks = self.familiar().get(&user).cloned();
-        match networks.is_some_and(|networks| networks.contains(&network)) {
+        let is_familiar =
+            (self.familiar().get(&user)).is_some_and(|networks| networks.contains(&network));
+        match is_familiar {
             true => check(&self.sign_ins_from_familiar, &(user, network), text),
             false => check(&self.sign_ins_of_user, &user, text),
         }
